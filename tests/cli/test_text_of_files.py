@@ -192,6 +192,24 @@ def test_the_smoke_checks(tmp_path: Path, text: str) -> None:
     assert "codec" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("backup",), ("export",), ("secret", "generate", "--output-file"), ("key", "create", "ci", "--save")]
+)
+def test_names_that_no_file_can_have(
+    herod: Callable[..., Any], daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """A name that is too long is refused before anything is done."""
+    monkeypatch.setenv("HERO_SECRET", OLD)
+    ended = herod(*command, "n" * 5000)
+    assert ended.code == 1
+    assert "cannot be created: File name too long." in ended.err
+    assert len(ended.err) < 500
+    assert daemon.asked == []
+    for path in ("/", "."):
+        ended = herod(*command, path)
+        assert (ended.code, ended.err.startswith(f"herod: {path} ")) == (1, True)
+
+
 @pytest.mark.parametrize("name", ["s\udcff", "s\u202e", "s\n", "s\x1b[0m"])
 def test_names_of_files(tmp_path: Path, herod: Callable[..., Any], name: str) -> None:
     """A file may have any name; answers and messages escape it."""

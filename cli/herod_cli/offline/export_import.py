@@ -122,7 +122,7 @@ def import_(
     `herod export`, or is Hero Auth's encrypted user file; - is standard input. All of it is imported, or nothing;
     nothing existing is overwritten. To inspect a file, use --dry-run with an empty --store.
     """
-    settings = load(options)
+    settings = load(options, changes_store=not dry_run)
     secret = None if from_secret is None else _load_old_secret(from_secret)
 
     from herod.maintenance.import_accounts import import_accounts

@@ -32,8 +32,13 @@ def with_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def load(options: Mapping[str, object], *, is_secret_replaced: bool = False) -> "Settings":
-    """Load the settings as `herod serve` would with these options; for `is_secret_replaced`, see `load_settings`.
+def load(options: Mapping[str, object], *, is_secret_replaced: bool = False, changes_store: bool = True) -> "Settings":
+    """Load the settings as `herod serve` would with these options, and let their secret open a store of herod 0.1.
+
+    Args:
+        options: of the command line.
+        is_secret_replaced: as for `load_settings`.
+        changes_store: whether the command may change the store.
 
     Raises:
         SettingsError: they are invalid.
@@ -44,13 +49,18 @@ def load(options: Mapping[str, object], *, is_secret_replaced: bool = False) -> 
 
     given = {name: value for name, value in options.items() if value not in (None, False)}
     try:
-        return load_settings(given, os.environ, uid=os.getuid(), is_secret_replaced=is_secret_replaced)
+        settings = load_settings(given, os.environ, uid=os.getuid(), is_secret_replaced=is_secret_replaced)
     except MissingSecret:
         raise FailureError(
             "No HERO_SECRET is set, and this command opens the store itself.",
             hint="give the daemon's own secret: HERO_SECRET_FILE=FILE before the command",
             exit_code=USAGE,
         ) from None
+    if changes_store and settings.former_secret is not None:
+        from herod.maintenance.rotate_hero_secret import adopt_secret  # rarely needed
+
+        adopt_secret(settings)
+    return settings
 
 
 @click.command(
@@ -81,11 +91,17 @@ def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None
 
     from herod.maintenance.restore import restore as put_back
     from herod.settings import load_old_secret
+    from herod_client.core.errors import SettingsError
 
     secret = None
     if backup_secret_file is not None:
         secret = load_old_secret(Path(backup_secret_file), where="--backup-secret-file")
-    done = put_back(settings, Path(file), backup_secret=secret)
+    try:
+        done = put_back(settings, Path(file), backup_secret=secret)
+    except SettingsError:
+        if secret is not None or settings.former_secret is None:
+            raise
+        done = put_back(settings, Path(file), backup_secret=settings.former_secret)  # herod 0.1 made it
     if invocation.is_json:
         print_json(_answer(done))
     else:

@@ -92,14 +92,13 @@ def rotate(
     """
     settings = load(options, is_secret_replaced=True)
 
-    from herod.maintenance.rotate_hero_secret import adopt_secret, rotate_secret
+    from herod.maintenance.rotate_hero_secret import rotate_secret
     from herod.settings import load_new_secret
 
     warnings: list[str] = []
     new = load_new_secret(Path(new_secret_file), warnings, is_weak_allowed=bool(options.get("allow_weak_secret")))
     for warning in warnings:
         print_notice(f"herod: warning: {warning}")
-    adopt_secret(settings)
     done = rotate_secret(settings, new, is_store_secret=store_secret, is_compromised=compromised)
     if done.untidied is not None:
         print_notice(

@@ -24,6 +24,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         FailureError: the name exists, or writing fails.
     """
+    if not path.name:
+        raise FailureError(f"{path} is not the name of a file.", hint="give one, such as herod.backup")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     with contextlib.ExitStack() as opened:
         folder = open_folder(path)

@@ -190,7 +190,7 @@ def _lines(path: Path) -> Iterator[_Line]:
                     yield before
                 row = _parse(text)
                 line = _Line(file, number, text, row, is_cut=row is None and _is_cut(text))
-                before = line if row is None else None
+                before = line if row is None and len(text) < MAX_LINE_BYTES else None
                 if before is None:
                     yield line
     except (OSError, ValueError, EOFError, zlib.error) as error:

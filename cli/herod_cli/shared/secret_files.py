@@ -225,7 +225,7 @@ def create_private(path: Path, *, folder: int) -> int:
 
 def _cannot_create(path: Path, error: Exception) -> FailureError:
     reason = getattr(error, "strerror", None) or str(error)
-    return FailureError(f"{path} cannot be created: {reason}.", hint="check the folder and its permissions")
+    return FailureError(f"{path!s:.200} cannot be created: {reason}.", hint="check the folder and its permissions")
 
 
 def replace_private(path: Path, content: bytes) -> None:
@@ -292,11 +292,17 @@ def _sync_folder(folder: int) -> None:
 
 
 def is_taken(path: Path, *, folder: int) -> bool:
-    """Whether the name exists in a folder, even as a broken link."""
+    """Whether the name exists in a folder, even as a broken link.
+
+    Raises:
+        FailureError: no file can have that name.
+    """
     try:
         os.stat(path.name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
+    except (OSError, ValueError) as error:
+        raise _cannot_create(path, error) from error
     return True
 
 

@@ -109,6 +109,14 @@ def test_encodings(log: Log, verify: Typed, herod: Typed, tmp_path: Path) -> Non
     assert (code, copy["difference"]["kind"], copy["difference"]["line"]) == (1, "unreadable", 7)
 
 
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom"])
+def test_a_device_without_end(log: Log, herod: Typed, path: str) -> None:
+    """A line without end is no row, also if it repeats itself, and is not read on."""
+    ended = herod("audit", "verify", "--against", path)
+    assert ended.code == 1
+    assert f"line 1 of {path} is not an audit row" in ended.err + ended.out
+
+
 def test_a_part_is_no_difference(log: Log, verify: Typed) -> None:
     """Rows before and after those of the copy are counted, and are no difference."""
     code, copy = verify(encode(*(log.rows[seq] for seq in range(101, 301))))

@@ -7,6 +7,7 @@ import pytest
 
 from herod.store.sqlite.sqlite_store import open_sqlite
 from support.real_daemon import SECRET, environment, herod, running
+from support.stopped_store import save
 
 NOW = 1_800_000_000
 MARK = "\ufeff"
@@ -67,3 +68,22 @@ async def test_rotation_accepts_it(tmp_path: Path, secret: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     async with open_sqlite(path, SECRET[::-1], now=NOW) as store:
         assert store.audit_head[0] > 0
+
+
+async def test_commands_open_it(tmp_path: Path) -> None:
+    """The commands that open the store themselves do so too, and a backup of herod 0.1 can be restored."""
+    path = await make_store(tmp_path, MARK + SECRET)
+    async with open_sqlite(path, MARK + SECRET, now=NOW) as store:
+        await save(store, tmp_path / "backup")
+    env = environment(tmp_path, HERO_SECRET_FILE=keep(tmp_path, f"{MARK}{SECRET}\n"))
+    where = ("--store", f"sqlite:{path}")
+    for command in (
+        ("import", "none", "--dry-run", *where),
+        ("export", f"{tmp_path}/export", *where),
+        ("import", f"{tmp_path}/export", *where),
+        ("restore", f"{tmp_path}/backup", *where),
+    ):
+        ended = herod(*command, env=env)
+        assert (ended.returncode, ended.stderr) == (0, "") or command[1] == "none", ended
+    async with open_sqlite(path, SECRET, now=NOW):
+        pass
