@@ -180,6 +180,6 @@ lock: ## resolve the dependencies again (needs uv)
 
 .PHONY: clean
 clean: ## remove environments, caches and builds; the secret and the store stay
-	@rm -rf .venv .venv-* build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	@rm -rf .venv .venv-* build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis \
 	  .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

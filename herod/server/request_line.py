@@ -10,8 +10,10 @@ from herod_client.core.errors import MalformedRequest, MethodNotAllowed, NotImpl
 
 __all__ = ["METHODS", "RequestLine", "asked_of", "parse_request_line"]
 
-# RFC 9110, section 9, and RFC 5789. Which of them a path takes is the router's business.
-METHODS: Final = frozenset({b"CONNECT", b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"TRACE"})
+# RFC 9110, section 9, RFC 5789 (PATCH) and HTTP's newer QUERY. Which of them a path takes is the router's business.
+METHODS: Final = frozenset(
+    {b"CONNECT", b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"QUERY", b"TRACE"}
+)
 _SERVED: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _LINE: Final = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+) ([!-~]+) HTTP/1\.([01])\r\n")
 # Without the fragment that llhttp accepts.

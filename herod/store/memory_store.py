@@ -40,7 +40,7 @@ from herod.store.store_interface import (
     Writer,
     former_use,
 )
-from herod_client.core.errors import Conflict, InvalidRequest
+from herod_client.core.errors import Conflict
 
 __all__ = ["MemoryStore"]
 
@@ -388,7 +388,7 @@ class MemoryStore(_MemoryReader):
     async def backup(self) -> ByteStream:
         """As `Store.backup`: always refused."""
         await trio.lowlevel.checkpoint()
-        raise InvalidRequest("This herod keeps its store in memory (memory:): there is nothing to back up.")
+        raise Conflict("This herod keeps its store in memory (memory:): there is nothing to back up.")
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
         """As `Store.audit_rows`."""

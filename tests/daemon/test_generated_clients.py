@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support.documented_commands import documented
 from support.npm_tools import NPM, needs_npm, npm_tool
 from support.real_daemon import Daemon, running
 
@@ -43,8 +44,7 @@ def python_client(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> I
     """The folder of the package that openapi-python-client generates, in which no route was left out."""
     folder = tmp_path_factory.mktemp("python")
     done = subprocess.run(
-        [BIN / "openapi-python-client", "generate", "--url", f"{daemon.url}/openapi.json", "--output-path", "client",
-         "--fail-on-warning"],
+        [BIN / "openapi-python-client", *documented("openapi-python-client", daemon.url), "--fail-on-warning"],
         cwd=folder, env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_PROXY": "*"},
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
@@ -110,7 +110,7 @@ def test_python_calls(daemon: Daemon, admin_key: str) -> None:
 @needs_npm
 def test_typescript_calls(daemon: Daemon, admin_key: str, tmp_path: Path) -> None:
     """openapi-typescript makes types that compile in strict mode; openapi-fetch works with them on Node.js."""
-    made = npm_tool("openapi-typescript", f"{daemon.url}/openapi.json", "--output", "herod.ts", folder=tmp_path)
+    made = npm_tool("openapi-typescript", *documented("openapi-typescript", daemon.url), folder=tmp_path)
     assert made.returncode == 0, made.stderr
     (tmp_path / "openapi_client.ts").symlink_to(NPM / "openapi_client.ts")
     (tmp_path / "node_modules").symlink_to(NPM / "node_modules")

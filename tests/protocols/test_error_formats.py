@@ -167,6 +167,16 @@ async def test_unknown_methods(harness: Harness, method: str, path: str) -> None
     check_format(path, json.loads(answer.body))
 
 
+@pytest.mark.parametrize("method", ["QUERY", "TRACE", "PUT"])
+@pytest.mark.parametrize("path", ["/token", "/rpc", "/mcp", "/api/v1/users", "/health"])
+async def test_methods_that_a_path_does_not_take(harness: Harness, method: str, path: str) -> None:
+    """A method of HTTP that a path does not take is a 405 that lists those that it takes, in the path's format."""
+    answer = await ask_router(harness.router, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer.status == 405
+    assert method not in answer.headers["allow"]
+    check_format(path, json.loads(answer.body))
+
+
 @pytest.mark.parametrize("target", ["localhost:80", "evil.example:443", "/health"])
 async def test_connect(harness: Harness, target: str) -> None:
     """CONNECT is refused with what herod takes instead."""

@@ -332,3 +332,9 @@ async def test_health_says_what_is_wrong(harness: Harness, monkeypatch: pytest.M
     monkeypatch.setattr(type(harness.store), "health", property(lambda _: (Health.READ_ONLY, "the disk failed")))
     answer = await harness.request("GET", "/health", source=TCP)
     assert (answer.status, answer.json["status"], answer.json["reason"]) == (503, "read-only", "the disk failed")
+
+
+async def test_a_backup_of_a_store_in_memory(harness: Harness) -> None:
+    """A backup of `memory:` is a valid request that conflicts with the store that the daemon has."""
+    answer = await harness.request("GET", "/api/v1/backup", headers=bearer(await harness.service_key("admin")))
+    assert (answer.status, answer.json["error"]["code"]) == (409, "conflict")

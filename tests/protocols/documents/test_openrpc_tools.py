@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.documented_commands import documented
 from support.herod_in_memory import open_harness
 from support.npm_tools import NPM, needs_npm, npm_tool
 
@@ -43,15 +44,11 @@ async def test_the_document_is_read_and_calls_are_checked(tmp_path: Path, docume
 
 async def test_types_are_generated(tmp_path: Path, document: Any) -> None:
     """@open-rpc/typings makes types of every method, which TypeScript takes in strict mode."""
-    (tmp_path / "types").mkdir()
-    made = npm_tool(
-        "open-rpc-typings", "--document", "openrpc.json", "--output-ts", "types", "--name-ts", "herod",
-        folder=tmp_path, is_offline=True,
-    )  # fmt: skip
+    made = npm_tool("open-rpc-typings", *documented("open-rpc-typings"), folder=tmp_path, is_offline=True)
     assert made.returncode == 0, made.stderr
-    checked = npm_tool("tsc", "--noEmit", "--strict", "--lib", "es2022", "types/herod.ts", folder=tmp_path)
+    checked = npm_tool("tsc", "--noEmit", "--strict", "--lib", "es2022", "herod.ts", folder=tmp_path)
     assert checked.returncode == 0, checked.stdout
-    types = set(re.findall(r"export type (\w+) = \(", (tmp_path / "types" / "herod.ts").read_text()))
+    types = set(re.findall(r"export type (\w+) = \(", (tmp_path / "herod.ts").read_text()))
     assert types == {
         re.sub(r"(?:^|[._])(\w)", lambda found: found[1].upper(), one["name"]) for one in document["methods"]
     }
