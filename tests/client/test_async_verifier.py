@@ -340,11 +340,29 @@ def test_never_over_http(url: str) -> None:
         Verifier(url, secret=SECRET)
 
 
-@pytest.mark.parametrize("more", [{}, {"secret": ""}, {"secret": SECRET, "max_stale": 1}])
-def test_settings_that_will_not_do(more: dict[str, Any]) -> None:
-    """Missing keys, an empty secret and too short a `max_stale` are refused."""
+@pytest.mark.parametrize("kind", [Verifier, ThreadedVerifier])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"secret": ""},
+        {"secret": "", "jwks": True},
+        {"secret": SECRET, "max_stale": 1},
+        {"secret": SECRET, "network": ""},
+        {"secret": SECRET, "audiences": ""},
+        {"secret": SECRET, "audiences": [""]},
+        {"secret": SECRET, "audiences": "https://me.example"},
+        {"secret": SECRET, "credential": ""},
+        {"secret": SECRET, "when_stale": ""},
+    ],
+    ids=str,
+)
+def test_settings_that_will_not_do(kind: Callable[..., object], more: dict[str, Any]) -> None:
+    """Missing keys, empty arguments, as from a variable that was never set, and too short a `max_stale` are refused."""
     with pytest.raises(InvalidInput):
-        Verifier("unix:/run/herod/herod.sock", **more)
+        kind("unix:/run/herod/herod.sock", **more)
+    with pytest.raises(InvalidInput):
+        kind("", secret=SECRET)
 
 
 FEED: dict[str, Any] = {

@@ -66,6 +66,7 @@ async def test_everything_first(harness: Harness) -> None:
     assert (rules.issuer, rules.audience_issuer, rules.token_ttl) == ("hero_auth", "http://localhost", 3600)
     assert set(rules.scopes["write"]) == {"read"}
     assert "read" in rules.scopes["owner"]
+    assert (rules.networks, rules.started_at) == (["*"], harness.runtime.started_at)
 
 
 async def test_the_rules_make_the_same_graph() -> None:
