@@ -109,7 +109,7 @@ def test_mutated_bytes(tmp_path: Path, kind: str) -> None:
             data = list(inputs(kind, way, INPUTS // 5))
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 for sent, said in zip(data, pool.map(lambda one, way=way: attack(daemon, one, way), data), strict=True):
-                    assert all(status < 500 for status in statuses(said)), (sent, said)
+                    assert all(status < 500 or status == 501 for status in statuses(said)), (sent, said)
                     assert not said or said.startswith(b"HTTP/1.1 ") or way == "no handshake", (sent, said)
             assert daemon.process.poll() is None
         for way in WAYS[kind]:
