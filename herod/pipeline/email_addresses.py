@@ -9,9 +9,7 @@ otherwise today. They are found as well, and an account whose address was typed 
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from herod.domain_names import IDEOGRAPHIC_DOT, DomainError, Label, parse_labels
 from herod.pipeline.text_normalization import MAX_TYPED, has_invisible
@@ -38,14 +36,12 @@ def parse_email(text: str) -> str:
 
 def find_by_email(reader: Reader, text: str) -> Account | None:
     """The account with this address, in whatever spelling it was stored; None also for a text that is no address."""
-    spellings = list(_spellings(text))
-    found = {account.email: account for account in reader.find_any(Account, "email", spellings)} if spellings else {}
-    return next((found[spelling] for spelling in spellings if spelling in found), None)
+    return _find(reader, _spellings(text))
 
 
 def has_email(account: Account, text: str) -> bool:
     """Whether an address is the account's, in whatever spelling."""
-    return account.email is not None and account.email in _spellings(text)
+    return account.email is not None and account.email in _spellings(text).stored
 
 
 def counted_email(reader: Reader, text: str) -> str:
@@ -53,12 +49,28 @@ def counted_email(reader: Reader, text: str) -> str:
 
     Texts that never could be an address share one, so that strangers cannot add a counter for each.
     """
-    try:  # first, so that it is the same work for an unknown address
-        email = parse_email(text)
-    except InvalidRequest:
-        email = next(iter(_typed(text)), "")
-    account = find_by_email(reader, text)
-    return email if account is None else account.email or email
+    spellings = _spellings(text)
+    account = _find(reader, spellings)
+    return spellings.normal if account is None else account.email or spellings.normal
+
+
+class _Spellings(NamedTuple):
+    """The spellings of an address.
+
+    Attributes:
+        normal: the normal form; of what is no address today, the one of the past; or empty.
+        stored: those under which an account may be stored, the typed one first.
+    """
+
+    normal: str
+    stored: list[str]
+
+
+def _find(reader: Reader, spellings: _Spellings) -> Account | None:
+    if not spellings.stored:
+        return None
+    found = {account.email: account for account in reader.find_any(Account, "email", spellings.stored)}
+    return next((found[spelling] for spelling in spellings.stored if spelling in found), None)
 
 
 def _parse(text: str) -> tuple[str, str]:
@@ -90,13 +102,15 @@ def _for_people(label: Label) -> str:
     return label.ascii if has_invisible(label.unicode) else label.unicode
 
 
-def _spellings(text: str) -> Iterator[str]:
-    """Every spelling under which an account with this address may be stored, each once, the typed one first."""
-    spellings = _typed(text)
-    with suppress(InvalidRequest):
+def _spellings(text: str) -> _Spellings:
+    typed = _typed(text)
+    try:
         email, in_ascii = _parse(text)
-        spellings += [email, in_ascii, f"{email}.", f"{in_ascii}."]  # a final dot was accepted in the past
-    return iter(dict.fromkeys(spellings))
+    except InvalidRequest:
+        return _Spellings(next(iter(typed), ""), typed)
+    # A final dot was accepted in the past.
+    stored = dict.fromkeys([*typed, email, in_ascii, f"{email}.", f"{in_ascii}."])
+    return _Spellings(email, list(stored))
 
 
 def _typed(text: str) -> list[str]:

@@ -194,6 +194,25 @@ def test_what_is_far_too_long_is_not_normalised(monkeypatch: pytest.MonkeyPatch)
             parse_email("a" + "\u0301\u0323" * marks + "@example.org")
 
 
+@pytest.mark.parametrize("label", ["ü", "xn--tda", "ab", "שׁ", "a" * 63])
+def test_far_too_many_parts_are_not_looked_at(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A domain of more parts than fit is refused before IDNA checks each: anybody can send one to /login."""
+    checked = 0
+    real = idna.uts46_remap
+
+    def remap(domain: str, *, std3_rules: bool) -> str:
+        nonlocal checked
+        checked += 1
+        return real(domain, std3_rules=std3_rules)
+
+    monkeypatch.setattr("herod.domain_names.idna.uts46_remap", remap)
+    with pytest.raises(InvalidRequest, match="over 253 characters"):
+        parse_email(f"a@{'.'.join([label] * (1000 // (len(label) + 1)))}")
+    assert checked == 0
+    parse_email(f"a@{'.'.join([label] * 3)}")
+    assert checked == 3
+
+
 async def _account(harness: Harness, email: str, password: str = PASSWORD) -> str:
     """An account as an earlier version stored it, with that very email; its client_id."""
     user = await harness.user(email="someone@example.org", password=password)

@@ -128,6 +128,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     "Accounts and credentials": {
         "characters of a name": "herod.pipeline.text_normalization:MAX_NAME",
         "characters of an email address, its domain in ASCII": "herod.pipeline.email_addresses:MAX_EMAIL",
+        "characters of its domain, in ASCII": "herod.domain_names:MAX_DOMAIN",
         "characters of a part of its domain, in ASCII": "herod.domain_names:MAX_LABEL",
         "characters of either before normalization": "herod.pipeline.text_normalization:MAX_TYPED",
         "characters of a time": "herod_client.core.times:MAX_CHARS",
