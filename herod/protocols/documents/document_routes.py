@@ -114,7 +114,8 @@ def _rpc(name: str) -> Schema:
             "operationId": name,
             "summary": "Call methods by JSON-RPC 2.0.",
             "description": "`/rpc/discover` lists the methods. Errors are in the answer, with status 200; each item"
-            " of a batch is authorized separately. Whether a credential is needed depends on the method.",
+            " of a batch is authorized separately. Whether a credential is needed depends on the method. Bodies of type"
+            " `application/json-rpc` or `application/jsonrequest` are taken too.",
             "tags": ["documents"],
             "security": [{}, *({scheme: []} for scheme in SCHEMES.values())],
             "requestBody": {

@@ -44,7 +44,8 @@ credential. Get a token with `POST /login` (a person) or `POST /token` (a progra
 last. Times are RFC 3339 in UTC; a `scope` is names separated by spaces. Bodies are JSON, at most 64 KiB; `/token`,
 `/introspect` and `/revoke` take forms, as OAuth does.
 
-**Errors** carry a stable `code`, a `message` that says what to do, and sometimes a `hint`, the command that helps.
+**Errors** carry a stable `code`, a `message` that says what to do, and sometimes a `hint`, the command that helps. On
+every path, a method that it does not take is a 405, and a method or transfer coding that herod does not know is a 501.
 
 The same operations are JSON-RPC methods at `/rpc` (`/rpc/discover` lists them) and, some of them, tools at `/mcp`.
 """

@@ -17,6 +17,7 @@ from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation, Surface
 from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import components, result_schema
+from herod.protocols.error_codes import REQUEST_CODES
 from support.herod_in_memory import Harness, open_harness
 
 MODULES = Path(__file__).parents[2] / "npm" / "node_modules"
@@ -53,6 +54,14 @@ async def test_openapi_names_every_route(harness: Harness) -> None:
     assert all(method in paths[path] for method, path in routes)
     ids = [described["operationId"] for item in paths.values() for described in item.values()]
     assert len(ids) == len(set(ids))
+
+
+async def test_openapi_says_what_any_request_can_get(harness: Harness) -> None:
+    """The errors of the request itself are described, with the operations or for all paths at once."""
+    found = await document(harness, "/openapi.json")
+    described = found["paths"]["/validate"]["post"]["responses"]
+    for row in REQUEST_CODES.values():
+        assert str(row.http) in described or f"is a {row.http}" in found["info"]["description"]
 
 
 async def test_openapi_says_who_may(harness: Harness) -> None:
