@@ -27,6 +27,7 @@ from support.real_daemon import COMMAND, SECRET, Daemon, environment, herod, run
 
 ROOM_FOR_INDEX = 40 * 1024  # the size of -shm, and only a page or two of a log
 BIG = "x" * 100
+SPARE = 10  # keys and tokens
 
 
 @pytest.fixture
@@ -119,14 +120,20 @@ def test_what_ended_while_full(daemon: Daemon, disk: Disk, tmp_path: Path) -> No
     as_admin = ("-H", f"Authorization: Peer {daemon.cookie}")
     ways = (_over_rest, _over_plain_rest, _over_rpc, _over_mcp, _with_the_command)
     keys = []
-    for number in range(len(ways)):
+    for number in range(len(ways) + SPARE):
         made = {"name": f"key {number}", "kind": "service", "scope": "read"}
         keys.append(daemon.curl("/api/v1/keys", "--json", json.dumps(made), *as_admin)[1]["data"]["key"])
     client = add_account(daemon, "leaving")[1]
-    token = token_of(daemon, client["client_id"], client["client_secret"])
+    token, *tokens = (token_of(daemon, client["client_id"], client["client_secret"]) for _ in range(1 + SPARE))
     operator = daemon.curl("/api/v1/keys", "--json", '{"name":"op","kind":"service","scope":"admin"}', *as_admin)
     bearer = ("-H", f"Authorization: Bearer {operator[1]['data']['key']}")
     fill_up(daemon, disk)
+    spare = [keys.pop() for _ in range(SPARE)]
+    # What is left may be enough for smaller changes than the one that was refused: these are the smallest.
+    revoked = (daemon.curl("/revoke", *as_admin, "-d", f"token={one}")[0] for one in tokens)
+    disabled = (daemon.curl(f"/api/v1/keys/{key.split('_')[2]}/disable", "-X", "POST", *bearer)[0] for key in spare)
+    assert 503 in revoked
+    assert 503 in disabled
     for way, key in zip(ways, keys, strict=True):
         said = way(daemon, key.split("_")[2], client["client_id"], bearer)
         assert "The store's disk is full: this is in force until the restart, and then undone." in said

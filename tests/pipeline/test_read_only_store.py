@@ -9,6 +9,7 @@ from herod.identity.credential_types import Bearer, PeerClaim, Presented, Sessio
 from herod.identity.effective_principals import LOCAL_ADMIN_ID
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import GivesNothing, Operation
+from herod.records import Revocation
 from herod.scopes.principal import Peer, Source
 from herod.store.store_interface import Health, NotWritten, Writer
 from herod_client.core.errors import (
@@ -145,6 +146,20 @@ async def test_an_account_is_switched_on_again(harness: Harness, monkeypatch: py
         await harness.call("whoami", user.basic, TCP)
     await harness.admin("users.enable", client_id=user.client_id)
     assert (await harness.call("whoami", user.basic, TCP)).sub == user.client_id
+
+
+async def test_a_token_of_an_account_that_is_off_in_memory_is_revoked_for_good(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account is back after a restart, so its token must not count as invalid already."""
+    user = await harness.user()
+    token = await user.token()
+    with monkeypatch.context() as full:
+        full.setattr(harness.store, "write", _refuse)
+        with pytest.raises(Unavailable):
+            await harness.admin("users.disable", client_id=user.client_id)
+    await harness.admin("token.revoke", token=token)
+    assert harness.store.count(Revocation) == 1
 
 
 async def test_memory_takes_no_more_than_the_store_would(harness: Harness, read_only: Callable[[], None]) -> None:

@@ -14,6 +14,7 @@ from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget,
 from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Network, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.result_views import TokenAnswer, networks_list
+from herod.pipeline.targets import grants_of
 from herod.records import Account, PeerRule, Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
@@ -344,15 +345,20 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
         except FutureToken as error:  # it becomes valid in time, or when the clock is corrected
             now = error.begins
             claims = context.runtime.claims_at(token, now)
-        # Not `token_principal`: a token that is revoked only in memory must still be written to the store.
-        holder = token_holder(reader, context.runtime, claims, now)
     except Unauthenticated:
         return None
+    try:
+        # Not `token_principal`: a token that is revoked only in memory must still be written to the store.
+        grants = token_holder(reader, context.runtime, claims, now).grants
+    except Unauthenticated:
+        if claims.sub not in context.runtime.switched_off:
+            return None
+        grants = grants_of(reader, context, claims.sub)  # its holder is back after a restart, and so is the token
     principal = context.principal
     if claims.sub not in {principal.id, *(part.id for part in principal.parts)}:
         if not is_admin(context):
             raise TargetDenied("This token is not yours: only its holder or an admin can revoke it.")
-        check_target(context, *holder.grants)
+        check_target(context, *grants)
     return claims
 
 

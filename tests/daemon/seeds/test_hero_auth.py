@@ -148,6 +148,8 @@ def test_config_is_its_users_file(tmp_path: Path, by: str) -> None:
     there = serve(tmp_path, *given[0], **given[1])
     assert "this is a Hero Auth user file" in there
     assert f"`herod import {path}`" in there
+    path.write_bytes(encrypt_users(USERS.format(hash="a" * 64), SECRET))  # as it kept them
+    assert f"`herod import {path}`" in serve(tmp_path, *given[0], **given[1])
 
 
 def test_its_users_move_here(tmp_path: Path) -> None:
