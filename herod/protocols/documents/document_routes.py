@@ -81,7 +81,7 @@ def _document(name: str, summary: str) -> Schema:
             "description": "Needs no credential.",
             "tags": ["documents"],
             "security": [],
-            "responses": {"200": answer, **{str(status): failure(status) for status in (400, 403, 421)}},
+            "responses": {"200": answer, **{str(status): failure(status) for status in (400, 403, 413, 421)}},
         }
     }
 
@@ -97,7 +97,11 @@ PAGE: Final[Schema] = {
             "description": "The page, or the sign-in page.",
             "content": {"text/html; charset=utf-8": {"schema": {"type": "string"}}},
         },
-        **{str(status): failure(status) for status in (400, 403, 421, 500)},
+        **{str(status): failure(status) for status in (400, 403, 413, 421, 500)},
+        "503": {
+            "description": "Too many pages are asked for at once, or this one took too long.",
+            "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}},
+        },
     },
 }
 ANSWER: Final = {"$ref": f"{SCHEMAS}RpcAnswer"}

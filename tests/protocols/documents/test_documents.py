@@ -57,11 +57,14 @@ async def test_openapi_names_every_route(harness: Harness) -> None:
 
 
 async def test_openapi_says_what_any_request_can_get(harness: Harness) -> None:
-    """The errors of the request itself are described, with the operations or for all paths at once."""
+    """The errors of the request itself are described, with each operation or for all paths at once."""
     found = await document(harness, "/openapi.json")
-    described = found["paths"]["/validate"]["post"]["responses"]
+    for path, item in found["paths"].items():
+        for described in item.values():
+            assert {"400", "403", "413", "421"} <= described["responses"].keys(), path
+    ways = found["paths"]["/validate"]["post"]["responses"]
     for row in REQUEST_CODES.values():
-        assert str(row.http) in described or f"is a {row.http}" in found["info"]["description"]
+        assert str(row.http) in ways or f"is a {row.http}" in found["info"]["description"]
 
 
 async def test_openapi_says_who_may(harness: Harness) -> None:
