@@ -99,6 +99,8 @@ def any_id(reader: Reader, context: Context, text: str) -> str:
         return text
     if any(reader.get(kind, text) is not None for kind in KINDS):
         return text
+    if (owner := find_by_email(reader, text)) is not None:
+        return owner.id
     try:
         account = named_account(reader, context, text)
     except NotFound:

@@ -166,6 +166,9 @@ async def test_ones_own_name(harness: Harness) -> None:
         listed = (await harness.call("keys.list", ada.basic, TCP, owner=name, name="laptop")).items
         assert [key.id for key in listed] == [id_of(text)]
         assert (await harness.call("keys.create", ada.basic, TCP, name=name, owner=name)).owner == ada.client_id
+    assert (await harness.call("access.explain", ada.basic, TCP, principal=EMAIL, scope="read")).allowed
+    with pytest.raises(MissingScope):
+        await harness.call("access.explain", ada.basic, TCP, principal="Bob", scope="read")
     assert (await harness.call("users.rotate_secret", ada.basic, TCP, client_id=EMAIL)).client_id == ada.client_id
 
 

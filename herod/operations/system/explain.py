@@ -20,7 +20,15 @@ from herod.records import Account, ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, decide
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Reader
-from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
+from herod_client.core.errors import (
+    ExpiredToken,
+    HerodError,
+    InvalidRequest,
+    MissingScope,
+    NotFound,
+    Unauthenticated,
+    quoted,
+)
 from herod_client.core.grants import check_required_network
 from herod_client.core.scope_graph import ADMIN, canonical_scope
 
@@ -66,11 +74,12 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
 def access_explain(reader: Reader, context: Context, params: Explain) -> Explanation:
     """Explain whether a principal may call an operation or holds a scope, on a network if one is given."""
     operation = _operation(context, params)
-    if params.principal is None or params.principal == context.principal.id:
+    named = None if params.principal is None else any_id(reader, context, params.principal)
+    if named is None or named == context.principal.id:
         principal = context.principal
     elif is_admin(context):
         try:
-            principal = _principal(reader, context, params.principal)
+            principal = _principal(reader, context, named)
         except Unauthenticated as error:
             return Explanation(allowed=False, reason=error.reason, hint=error.hint or "enable it, or its owner, first")
     else:
@@ -112,20 +121,23 @@ def _operation(context: Context, params: Explain) -> Operation | None:
     return None
 
 
-def _principal(reader: Reader, context: Context, name: str) -> Principal:
-    """The named principal with its current grants.
+def _principal(reader: Reader, context: Context, id_: str) -> Principal:
+    """The principal of that id with its current grants.
 
     Raises:
-        NotFound: no principal has that name.
-        Unauthenticated: it, or its owner, is disabled.
+        NotFound: there is none.
+        Unauthenticated: it has expired, or it or its owner is disabled.
     """
     runtime = context.runtime
-    if name == LOCAL_ADMIN_ID:
+    if id_ == LOCAL_ADMIN_ID:
         return local_admin(runtime)
-    id_ = any_id(reader, context, name)
     if (account := reader.get(Account, id_)) is not None:
         return account_principal(runtime, account, AuthMethod.CLIENT_SECRET)
     if (key := reader.get(ApiKey, id_)) is not None:
+        if key.has_ended(context.now):
+            raise ExpiredToken(
+                "This API key has expired.", reason="expired", hint=f"herod key edit {key.id} --expires 90d"
+            )
         return key_principal(reader, runtime, key)
     if (rule := reader.get(PeerRule, id_)) is not None:
         return rule_principal(runtime, [rule])

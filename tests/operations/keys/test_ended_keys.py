@@ -248,3 +248,12 @@ async def test_users_names_are_their_own(harness: Harness) -> None:
     harness.clock.now += 10
     await ada.key(name="laptop")
     assert (await harness.call("keys.get", ada.basic, TCP, id=id_of(text))).name == "laptop"
+
+
+async def test_explain_says_that_a_key_has_expired(harness: Harness) -> None:
+    """The explanation for an expired key is that, with the command for a new end."""
+    text = await harness.service_key("read", "runner", expires_at=SOON)
+    harness.clock.now += 10
+    explained = await harness.admin("access.explain", principal="runner", scope="read")
+    assert (explained.allowed, explained.reason) == (False, "expired")
+    assert explained.hint == f"herod key edit {id_of(text)} --expires 90d"
