@@ -48,7 +48,9 @@ def load(path: Path, *, follow: bool = True) -> str:
 
 def _decode(content: bytes) -> str:
     """UTF-8, without a byte order mark."""
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or content[1:2] == b"\0" or (content[:1] == b"\0" != content[1:2]):
+    even, odd = any(content[0:64:2]), any(content[1:64:2])
+    # Without a mark, ASCII in UTF-16 has a NUL in every other byte.
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(content) >= 4 and even != odd):
         raise ValueError("it is UTF-16: save it as UTF-8")
     try:
         return content.decode("utf-8-sig")

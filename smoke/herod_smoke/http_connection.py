@@ -102,6 +102,17 @@ def _trusting(ca_file: str | None) -> ssl.SSLContext:
         raise UnreachableError(f"the certificates in {ca_file} cannot be used: {error}") from None
 
 
+def _parse(url: str) -> tuple[bool, str, int | None]:
+    """Whether a URL is https, its host and its port."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and url.isascii() and url.isprintable():
+            return parts.scheme == "https", parts.hostname, parts.port
+    except ValueError:  # brackets without an address, or a port out of range
+        pass
+    raise UnreachableError(f"{url!r} is not an address: write unix:/path, http://host:port or https://host:port")
+
+
 class SmokeConnection:
     """A `HttpClient` over a real connection.
 
@@ -120,23 +131,19 @@ class SmokeConnection:
         self, url: str, *, timeout: float = 30, ca_file: str | None = None, server_uid: int | None = None
     ) -> None:
         self.url = url
-        self.is_clear = urlsplit(url).scheme == "http"
+        self.is_clear = url.lower().startswith("http:")
         if url.startswith("unix:"):
             path = url.removeprefix("unix:")
             self.socket: Path | None = Path(path)
             self._connection: http.client.HTTPConnection = _UnixConnection(path, timeout, _servers(server_uid))
             return
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise UnreachableError(
-                f"{url!r} is not an address: write unix:/path, http://host:port or https://host:port"
-            )
+        is_secure, host, port = _parse(url)
         self.socket = None
-        if parts.scheme == "https":
+        if is_secure:
             context = _trusting(ca_file)
-            self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
+            self._connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
         else:
-            self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+            self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
 
     def ask(
         self,

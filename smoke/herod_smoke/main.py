@@ -1,6 +1,7 @@
 """`herod-smoke`: the command line."""
 
 import errno
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -72,6 +73,21 @@ class UserId(click.ParamType[int]):
         return int(text)
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds; NaN is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse it.
+
+        Raises:
+            UsageError: it is none, or out of range.
+        """
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r:.80} is not a number of seconds", param, ctx)
+        return seconds
+
+
 @click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.option("--url", metavar="URL", help="The daemon: unix:/path, http://host:port or https://host:port.")
 @click.option(
@@ -101,9 +117,7 @@ class UserId(click.ParamType[int]):
     metavar="UID",
     help="Whose process may listen on the Unix socket, besides root.",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=30, metavar="S", help="Seconds to wait for an answer."
-)
+@click.option("--timeout", type=Seconds(0.1, 86400), default=30, metavar="S", help="Seconds to wait for an answer.")
 def smoke(**options: Any) -> None:
     """Run 24 checks against a live herod.
 

@@ -223,6 +223,22 @@ def test_names_of_files(tmp_path: Path, herod: Callable[..., Any], name: str) ->
     assert herod(*NOWHERE, "--key", f"@{name}", "key", "list").code == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--url", "http://["), 3), (("--url", "http://x:99999", "--insecure-http"), 3),
+        (("--url", "http://\udcff"), 3),
+        (("--timeout", "nan"), 2), (("--timeout", "1e999"), 2), (("--timeout", "abc"), 2), (("--server-uid", "x"), 2),
+        (("--server-uid", "9" * 5000), 2), (("--only", "\udcff"), 2),
+    ],
+)  # fmt: skip
+def test_odd_options_of_the_smoke_checks(options: tuple[str, ...], code: int) -> None:
+    """No option of `herod-smoke` causes a traceback."""
+    command = [sys.executable, "-m", "herod_smoke", "--admin-key", "k", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+
 def test_pure() -> None:
     """The functions behind all of this, where a file says little."""
     assert decode_text(b"", "x") == ""

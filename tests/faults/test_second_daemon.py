@@ -45,7 +45,7 @@ def test_refused(daemon: Daemon, known: Known, tmp_path: Path, held: str) -> Non
         ),
         "port": (
             ("--bind", f"127.0.0.1:{daemon.port}", "--store", "memory:"),
-            (f"127.0.0.1:{daemon.port} is in use", "stop the process that listens there, or choose another --port"),
+            (f"127.0.0.1:{daemon.port} is in use", "or choose another port with --port or --bind"),
         ),
         "all": (
             ("--bind", f"unix:{daemon.socket}", "--bind", f"127.0.0.1:{daemon.port}", "--store", store),

@@ -117,11 +117,11 @@ def bind_tcp(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:
 
 def _explain_tcp(bind: TcpBind, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"{bind} is in use: stop the process that listens there, or choose another --port"
+        return f"{bind} is in use: stop the process that listens there, or choose another port with --port or --bind"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{bind} is not an address of this machine: choose another --bind"
     if error.errno == errno.EAFNOSUPPORT:
         return f"{bind}: this machine has no IPv6: choose another --bind"
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return f"{bind}: this user may not listen there: choose a --port of at least 1024"
+        return f"{bind}: this user may not listen there: choose a port of at least 1024 with --port or --bind"
     return f"{bind}: cannot listen ({error.strerror}): choose another --bind"

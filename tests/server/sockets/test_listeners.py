@@ -329,7 +329,7 @@ def test_port_in_use() -> None:
         with pytest.raises(RuntimeFailure) as refused:
             open_listeners([TcpBind("127.0.0.1", port)])
     assert str(refused.value) == (
-        f"127.0.0.1:{port} is in use: stop the process that listens there, or choose another --port"
+        f"127.0.0.1:{port} is in use: stop the process that listens there, or choose another port with --port or --bind"
     )
 
 
@@ -353,7 +353,7 @@ def test_foreign_address() -> None:
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.EACCES, "this user may not listen there: choose a --port of at least 1024"),
+        (errno.EACCES, "this user may not listen there: choose a port of at least 1024 with --port or --bind"),
         (errno.EAFNOSUPPORT, "this machine has no IPv6"),
         (errno.ENOBUFS, "cannot listen"),
     ],
