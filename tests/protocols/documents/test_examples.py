@@ -119,8 +119,8 @@ async def test_openrpc_examples(operation: Operation, way: str) -> None:
         is_refused = way == "by position" and method["paramStructure"] == "by-name"
         params = given if way == "by name" else positions(method, given)
         answer = await harness.rpc(operation.name, params, headers=prepared.headers)
-        if is_refused:
-            assert answer["error"]["code"] == -32602
+        if is_refused:  # read as other parameters; a credential among them is judged first
+            assert answer["error"]["code"] in {-32602, 4001}
             return
         assert "result" in answer, answer
         validate(document, method["result"]["schema"], answer["result"])
