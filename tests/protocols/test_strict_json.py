@@ -210,6 +210,8 @@ async def test_twice_on_every_door(harness: Harness, body: bytes) -> None:
         b'{"jsonrpc":"2.0","method":"health","id":1,"id":2}',
         b'{"jsonrpc":"2.0","method":"health","id":1,"extra":{"a":1,"a":1}}',
         b'[{"jsonrpc":"2.0","method":"health","id":1},{"jsonrpc":"2.0","method":"health","params":{},"params":{}}]',
+        b'{"jsonrpc":"2.0","method":"health","x":1e400,"method":"version","id":1}',
+        b'{"jsonrpc":"2.0","method":"health","x":[%b],"method":"version","id":1}' % (b"9" * 5000),
     ],
 )
 async def test_twice_in_a_request_object(harness: Harness, call: bytes) -> None:
