@@ -52,7 +52,7 @@ _NAMES: Final = {
     )
     for name in (name, name.lower())
 }
-_HOST: Final = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~%-]*|\[[A-Za-z0-9._~%:-]+\])(?::[0-9]*)?")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
 _CODING: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 

@@ -24,6 +24,11 @@ TARGETS = [
     ("//localhost/health", "localhost", 404),
     ("localhost:80", "localhost", 400),
     ("*", "localhost", 400),
+    ("http://localhost:/health", "localhost", 200),
+    ("http://localhost:abc/health", "localhost", 400),
+    ("http://localhost:80:80/health", "localhost", 400),
+    ("http://[::1]80/health", "localhost", 400),
+    ("http://::1/health", "localhost", 400),
 ]
 
 
@@ -32,6 +37,27 @@ async def test_absolute_targets(harness: Harness, target: str, host: str, status
     """The target's authority replaces Host, and is what the guard checks (RFC 9112, section 3.2.2)."""
     answer = await ask_router(harness.router, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
     assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:", 200),
+        ("[::1]:8", 200),
+        ("localhost:-1", 400),
+        ("localhost:8x", 400),
+        ("localhost:8:8", 400),
+        ("[::1]x", 400),
+        ("[::1", 400),
+        ("[]", 400),
+        ("::1", 400),
+    ],
+)
+async def test_hosts_that_are_no_host_and_port(harness: Harness, host: str, status: int) -> None:
+    """A Host with anything but digits as its port is malformed (RFC 9112, section 3.2), wherever it comes from."""
+    head = f"GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n"
+    assert (await ask_router(harness.router, head)).status == status
+    assert (await ask_router(harness.router, head, way="unix")).status == status
 
 
 @pytest.mark.parametrize(("scheme", "status"), [("https", 200), ("HTTPS", 200), ("http", 421)])
