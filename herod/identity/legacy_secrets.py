@@ -40,8 +40,8 @@ class LegacySecrets:
         """The configured secret equal to `text`, or to it in normal form, if any."""
         if not self._by_mac:
             return None
-        exact, normal = self._by_mac.get(self._mac(text)), self._by_normal_mac.get(self._mac(normal_secret(text)))
-        return exact or normal
+        normal, mac = normal_secret(text), self._mac(text)
+        return self._by_mac.get(mac) or self._by_normal_mac.get(mac if normal == text else self._mac(normal))
 
     def __bool__(self) -> bool:
         """Whether there are any."""

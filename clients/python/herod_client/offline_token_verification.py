@@ -143,9 +143,9 @@ class TokenChecker:
 
         Raises:
             InvalidInput: the required scope or network is empty, blank or unknown, which no token passes.
-        BadToken: it is malformed, not herod's, or for another audience.
-        FutureToken: it was issued in the future.
-        ExpiredToken: it has expired.
+            BadToken: it is malformed, not herod's, or for another audience.
+            FutureToken: it was issued in the future.
+            ExpiredToken: it has expired.
             RevokedToken: it was revoked, or its subject was deleted.
             Disabled: its account is disabled.
             MissingScope: it, or its subject now, does not have the scope; `missing` names it.

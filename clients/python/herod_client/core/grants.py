@@ -6,6 +6,7 @@ network and read on all of them is not admin on all of them. A check asks whethe
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -104,6 +105,7 @@ def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Netw
     return ALL_NETWORKS if "*" in names else frozenset(names)
 
 
+@lru_cache(1024)  # what is refused is not cached, so the names are short
 def check_required_network(name: str, known: Networks = ALL_NETWORKS) -> None:
     """Refuse a network that nobody can require: an empty requirement never passes.
 
