@@ -60,7 +60,7 @@ def _say_it_exists(name: str, store: Store, now: int) -> None:
     for key in store.find(ApiKey, "name", "", parse_name(name)):
         if key.has_ended(now):
             logger.warning(
-                "the key named %r expired on %s, and no bootstrap admin key was created: give it a new end with "
+                "the key named %r expired on %s, and no bootstrap admin key was created: set a new expiry with "
                 "`herod key rotate %s --expires never`, or another name here",
                 name,
                 rfc3339_text(key.expires_at or 0),

@@ -22,7 +22,7 @@ SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 8
 
 
 class WholeNumber(click.ParamType[int]):
-    """A whole number between two others, which the messages name; without a greatest, any from the least."""
+    """A whole number within bounds, which the messages name; the upper one is optional."""
 
     name = "number"
 

@@ -200,7 +200,7 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
     principal = key_principal(reader, runtime, key, is_former=is_former)
     if not principal.is_live(now):
         raise ExpiredToken(
-            f"This API key expired on {rfc3339_text(principal.expires_at or 0)}: give it a new end or use another.",
+            f"This API key expired on {rfc3339_text(principal.expires_at or 0)}: set a new expiry date or use another.",
             reason="expired",
             hint=f"herod key edit {key.id} --expires 90d",
         )

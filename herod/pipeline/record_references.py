@@ -53,7 +53,7 @@ def named_account(reader: Reader, context: Context, text: str) -> Account | None
 
 
 def named_key(reader: Reader, context: Context, text: str) -> ApiKey | None:
-    """The key with that id or unique name, of those that the caller may see, and rather of those that have not expired.
+    """The key with that id or unique name, of those that the caller may see; one that has not expired is preferred.
 
     A key that is about to be deleted with its owner is not found.
 

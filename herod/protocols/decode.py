@@ -160,7 +160,7 @@ def fields_of(pairs: Pairs, what: str) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise InvalidRequest(f"The {what} gives {quoted(name)} twice: send it once.")
+        raise InvalidRequest(f"The {what} has the name {quoted(name)} twice: send it once.")
     return fields
 
 

@@ -48,9 +48,9 @@ def _refuse_host(request: Request) -> Misdirected | None:
     if host is None:  # the reader lets this pass only with HTTP/1.0
         if request.path == HEALTH_PATH:
             return None
-        return Misdirected("The header Host is missing: send the host and port that you connect to.")
+        return Misdirected("The Host header is missing: send the host and port that you connect to.")
     if not host:
-        return Misdirected("The header Host is empty: send the host and port that you connect to.")
+        return Misdirected("The Host header is empty: send the host and port that you connect to.")
     return Misdirected("Unknown host name: add it to `hosts` in the settings.", reason="host")
 
 

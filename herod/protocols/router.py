@@ -188,4 +188,4 @@ def _check_encoding(request: Request) -> None:
         UnsupportedEncoding: it was.
     """
     if request.headers["content-encoding"].lower() not in {"", "identity"}:
-        raise UnsupportedEncoding("Herod reads no compressed bodies: send it without Content-Encoding.")
+        raise UnsupportedEncoding("Compressed bodies are not supported: send the body without Content-Encoding.")

@@ -37,13 +37,13 @@ _OUT_OF_RANGE: Final = "out of range"  # in what msgspec says of a number
 _PLACE: Final = re.compile(r" \(byte (\d+)\)\Z")
 # What msgspec says, in words that help.
 _WORDS: Final = {
-    "invalid character": "there is a character that may not be there",
+    "invalid character": "unexpected character",
     "object keys must be strings": "names need double quotes",
-    "trailing comma in array": "there is a comma too many",
-    "trailing comma in object": "there is a comma too many",
-    "invalid escape character in string": "there is no such escape",
-    "invalid character in unicode escape": "an escape like \\u00e9 has four digits",
-    "invalid number": "numbers are not written like that",
+    "trailing comma in array": "trailing comma",
+    "trailing comma in object": "trailing comma",
+    "invalid escape character in string": "unknown escape",
+    "invalid character in unicode escape": "an escape like \\u00e9 needs four digits",
+    "invalid number": "invalid number",
 }
 
 
@@ -101,7 +101,7 @@ def _check_names(body: bytes) -> None:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if _OUT_OF_RANGE not in str(error):  # which is JSON, and passes where it is skipped
                 return
-        raise InvalidRequest(f"The JSON gives {quoted(str(repeated))} twice: send it once.") from None
+        raise InvalidRequest(f"The JSON has the name {quoted(str(repeated))} twice: send it once.") from None
     except ValueError:
         return
 
@@ -141,24 +141,24 @@ def json_fault(body: bytes, error: Exception) -> InvalidRequest:
         if signs.match(body):
             return InvalidRequest(f"The JSON is in {name}: send it in UTF-8.")
     if b"\0" in body:
-        return InvalidRequest("The JSON has a byte 0 in it: leave it out, or write \\u0000 in a string.")
+        return InvalidRequest("The JSON contains a NUL byte: remove it, or write \\u0000 in a string.")
     try:
         body.decode()
     except UnicodeDecodeError as wrong:
-        return InvalidRequest(f"The JSON is not UTF-8 after {wrong.start} bytes: send it in UTF-8.")
+        return InvalidRequest(f"The JSON is not valid UTF-8 at byte {wrong.start}: send it in UTF-8.")
     said = str(error)
     if "surrogate" in said or ("truncated" in said and _HALF.search(body)):
-        return InvalidRequest("The JSON has half of a surrogate pair in it: write the whole character.")
+        return InvalidRequest("The JSON contains half of a surrogate pair: write the whole character.")
     return InvalidRequest(_words_for(said.removeprefix("JSON is malformed: ")))
 
 
 def _words_for(text: str) -> str:
     if _OUT_OF_RANGE in text:
-        return "The JSON has a number that is out of range: write a smaller one."
+        return "The JSON contains a number that is out of range: write a smaller one."
     place = _PLACE.search(text)
     if place is None:
-        return "The JSON ends too early: send all of it." if "truncated" in text else f"The body is not JSON: {text}."
+        return "The JSON is incomplete: send all of it." if "truncated" in text else f"The body is not JSON: {text}."
     said = text[: place.start()]
     if said == "trailing characters":
-        return f"The JSON ends before byte {place[1]}, and something follows it: send one value."
+        return f"The JSON ends before byte {place[1]}, but more follows: send one value."
     return f"The body is not JSON, near byte {place[1]}: {_WORDS.get(said, said)}."

@@ -172,7 +172,7 @@ def parse_head(data: bytes, *, limits: Limits) -> RequestHead:
 
     Raises:
         MalformedRequest: it is malformed or ambiguous.
-        InvalidRequest: a header that only one may be of is repeated.
+        InvalidRequest: a header that may occur only once is repeated.
         NotImplementedHere: its method or transfer coding is unknown.
         TooLarge: it is over a limit.
     """
@@ -200,7 +200,7 @@ def parse_head(data: bytes, *, limits: Limits) -> RequestHead:
 
 
 def _repeated(name: str) -> InvalidRequest:
-    message = f"The header {name.title()} is repeated: send it once."
+    message = f"The {name.title()} header is repeated: send it once."
     if name in _FRAMING:
         return MalformedRequest(message)
     return InvalidRequest(message, reason="two_credentials" if name in _CREDENTIALS else None)
@@ -210,22 +210,24 @@ def _check_framing(line: RequestLine, headers: dict[str, str]) -> RequestHead:
     host = headers.get("host")
     if host is None:
         if line.is_modern:
-            raise MalformedRequest("The header Host is missing: send the host and port that you connect to.")
+            raise MalformedRequest("The Host header is missing: send the host and port that you connect to.")
     elif not _HOST.fullmatch(host):
-        raise MalformedRequest("The header Host is not a host and port.")
+        raise MalformedRequest("The Host header is not a valid host and port.")
     if line.authority is not None:  # it replaces Host (RFC 9112, section 3.2.2)
         if not _HOST.fullmatch(line.authority):
-            raise MalformedRequest("The request's target does not begin with a scheme, a host and a port.")
+            raise MalformedRequest(
+                "The request target has no valid host and port: write it like http://localhost:3350/health."
+            )
         headers["host"] = line.authority
     length = headers.get("content-length")
     if length is not None and not _DIGITS.fullmatch(length):
-        raise MalformedRequest("The header Content-Length is not a number.")
+        raise MalformedRequest("The Content-Length header is not a number.")
     coding = headers.get("transfer-encoding")
     if coding is not None:
         _check_coding(coding, length, is_modern=line.is_modern)
     expectation = headers.get("expect")
     if expectation is not None and expectation.lower() != "100-continue":
-        raise MalformedRequest("The header Expect may only be 100-continue.")
+        raise MalformedRequest("The Expect header must be 100-continue.")
     options = headers.get("connection")
     return RequestHead(
         method=line.method.decode("ascii"),
@@ -244,14 +246,14 @@ def _check_framing(line: RequestLine, headers: dict[str, str]) -> RequestHead:
 def _check_coding(coding: str, length: str | None, *, is_modern: bool) -> None:
     """Refuse the framings by which requests are smuggled (RFC 9112, section 6.1)."""
     if not is_modern:
-        raise MalformedRequest("The header Transfer-Encoding needs HTTP/1.1.")
+        raise MalformedRequest("The Transfer-Encoding header needs HTTP/1.1.")
     if length is not None:
-        raise MalformedRequest("The headers Transfer-Encoding and Content-Length exclude each other: send one.")
+        raise MalformedRequest("Transfer-Encoding and Content-Length are mutually exclusive: send only one of them.")
     *others, last = (word.strip(" \t") for word in coding.lower().split(","))
     if last != "chunked" or "chunked" in others or not all(map(_CODING.fullmatch, others)):
-        raise MalformedRequest("The header Transfer-Encoding must be chunked.")
+        raise MalformedRequest("The Transfer-Encoding header must be chunked.")
     if others:
-        raise NotImplementedHere("Herod takes no Transfer-Encoding but chunked: send the body uncompressed.")
+        raise NotImplementedHere("The only supported Transfer-Encoding is chunked: send the body uncompressed.")
 
 
 def _has_close(options: str) -> bool:

@@ -52,13 +52,13 @@ def parse_request_line(data: bytes) -> RequestLine:
     found = _LINE.match(data)
     if found is None:
         raise MalformedRequest(
-            "The request line is not a method, a path in ASCII and HTTP/1.1, separated by single spaces."
+            "The request line must be a method, a path in ASCII and HTTP/1.1, separated by single spaces."
         )
     method, target, minor = found.groups()
     if method not in METHODS:
-        raise NotImplementedHere("The request's method is unknown: methods are written in capitals, like GET.")
+        raise NotImplementedHere("Unknown request method: methods are written in capitals, like GET.")
     if method == b"CONNECT":
-        raise MethodNotAllowed("Herod is not a proxy: it does not take CONNECT.", allowed=_SERVED)
+        raise MethodNotAllowed("Herod is not a proxy: it does not support CONNECT.", allowed=_SERVED)
     return _with_target(method, target, is_modern=minor == b"1")
 
 
@@ -70,7 +70,7 @@ def _with_target(method: bytes, target: bytes, *, is_modern: bool) -> RequestLin
         return RequestLine(method, target, "*", "", None, None, is_modern)
     absolute = _ABSOLUTE_FORM.fullmatch(target)
     if absolute is None:
-        raise MalformedRequest("The request's target is not a path, such as /health.")
+        raise MalformedRequest("The request target must be a path, such as /health.")
     scheme, authority, rest = absolute.groups()
     path, _, query = (rest or b"").decode("ascii").partition("?")
     if not path:  # RFC 9112, section 3.2.4: OPTIONS of a URL without a path is about the whole server

@@ -154,7 +154,7 @@ class RequestReader:
     def _parse_head(self, raw: bytes) -> RequestHead:
         head = parse_head(raw, limits=self._limits)
         if head.is_https is not None and head.is_https is not self._source.secure:  # RFC 9110, section 7.4
-            raise Misdirected("The scheme in the request's target is not that of the connection.")
+            raise Misdirected("The scheme in the request target is not that of the connection.")
         end = len(raw)
         if end <= _KEPT_HEAD_BYTES and len(head.headers) <= _KEPT_HEAD_FIELDS:
             if len(self.known_heads) >= _KEPT_HEADS:

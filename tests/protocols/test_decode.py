@@ -139,9 +139,9 @@ def sample() -> Operation:
         (b'{"name":"a","count":9}', "The parameter 'count' must be an integer <= 5."),
         (b'{"name":"a","note":"long"}', "The parameter 'note' must be a string of length <= 3."),
         (b'{"name":"a","kind":"z"}', "The parameter 'kind' cannot be 'z': choose x or y."),
-        (b'{"name":"\xff"}', "The JSON is not UTF-8 after 9 bytes: send it in UTF-8."),
+        (b'{"name":"\xff"}', "The JSON is not valid UTF-8 at byte 9: send it in UTF-8."),
         (b"[]", "The body must be an object, not a list."),
-        (b'{"name"', "The JSON ends too early: send all of it."),
+        (b'{"name"', "The JSON is incomplete: send all of it."),
         (b"{name:1}", "The body is not JSON, near byte 1: names need double quotes."),
     ],
 )

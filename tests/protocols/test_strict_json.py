@@ -162,7 +162,7 @@ def written(draw: st.DrawFn, left: int = 3) -> str:
 def test_names_that_are_given_twice(text: str) -> None:
     """JSON is refused exactly when an object in it gives a name twice, by whatever spelling and at whatever depth."""
     if is_repeated(text):
-        with pytest.raises(InvalidRequest, match=r"The JSON gives '.*' twice: send it once\."):
+        with pytest.raises(InvalidRequest, match=r"The JSON has the name '.*' twice: send it once\."):
             read_json(text.encode())
     else:
         assert read_json(text.encode()) == text.encode()
@@ -190,7 +190,10 @@ async def test_twice_on_every_door(harness: Harness, body: bytes) -> None:
     key = bearer(await harness.service_key("admin"))
     for path in ("/validate", "/login", "/users/add", "/api/v1/explain", "/api/v1/users/x/password"):
         answer = await harness.request("POST", path, body=body, headers=key)
-        assert (answer.status, answer.json["error"]["message"]) == (400, "The JSON gives 'token' twice: send it once.")
+        assert (answer.status, answer.json["error"]["message"]) == (
+            400,
+            "The JSON has the name 'token' twice: send it once.",
+        )
     text = body.removeprefix(b"\xef\xbb\xbf")
     call = b'{"jsonrpc":"2.0","id":7,"method":"token.validate","params":%b}' % text
     for path in ("/rpc", "/"):
@@ -234,20 +237,23 @@ async def test_twice_in_attributes(harness: Harness) -> None:
 FAULTS = {
     "empty": (b"", "The body is empty: send JSON."),
     "blank": (b" \r\n", "The body is empty: send JSON."),
-    "cut off": (b'{"token":"a"', "The JSON ends too early: send all of it."),
-    "more behind it": (b'{"token":"a"}{}', "The JSON ends before byte 14, and something follows it: send one value."),
-    "a comma too many": (b'{"token":"a",}', "The body is not JSON, near byte 13: there is a comma too many."),
+    "cut off": (b'{"token":"a"', "The JSON is incomplete: send all of it."),
+    "more behind it": (b'{"token":"a"}{}', "The JSON ends before byte 14, but more follows: send one value."),
+    "a comma too many": (b'{"token":"a",}', "The body is not JSON, near byte 13: trailing comma."),
     "single quotes": (b"{'token':'a'}", "The body is not JSON, near byte 1: names need double quotes."),
-    "out of range": (b'{"token":"a","x":1e999}', "The JSON has a number that is out of range: write a smaller one."),
-    "latin-1": ('{"token":"é"}'.encode("latin-1"), "The JSON is not UTF-8 after 10 bytes: send it in UTF-8."),
+    "out of range": (
+        b'{"token":"a","x":1e999}',
+        "The JSON contains a number that is out of range: write a smaller one.",
+    ),
+    "latin-1": ('{"token":"é"}'.encode("latin-1"), "The JSON is not valid UTF-8 at byte 10: send it in UTF-8."),
     "a lone surrogate, raw": (
         b'{"token":"\xed\xa0\x80"}',
-        "The JSON is not UTF-8 after 10 bytes: send it in UTF-8.",
+        "The JSON is not valid UTF-8 at byte 10: send it in UTF-8.",
     ),
     **{
         f"a lone surrogate, {text}": (
             b'{"token":"%b"}' % text.encode(),
-            "The JSON has half of a surrogate pair in it: write the whole character.",
+            "The JSON contains half of a surrogate pair: write the whole character.",
         )
         for text in ("\\ud800", "\\udc00", "\\uD83Dx", "\\ud83d\\u0041", "\\udc00\\ud800", "\\ud800" + "x" * 99)
     },
@@ -256,7 +262,7 @@ FAULTS = {
         for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
     },
     **{
-        f"a NUL {where}": (body, "The JSON has a byte 0 in it: leave it out, or write \\u0000 in a string.")
+        f"a NUL {where}": (body, "The JSON contains a NUL byte: remove it, or write \\u0000 in a string.")
         for where, body in (("inside", b'{"token":"a\0"}'), ("behind it", b'{"token":"a"}\0'))
     },
 }
@@ -336,7 +342,7 @@ async def test_types_of_json_rpc(harness: Harness, path: str, content_type: str)
 async def test_what_is_said_of_params(harness: Harness, text: str) -> None:
     """What is wrong in the params is wrong with the body."""
     key = bearer(await harness.service_key("admin"))
-    said = "The JSON has half of a surrogate pair in it: write the whole character."
+    said = "The JSON contains half of a surrogate pair: write the whole character."
     for params in (f'{{"token":"{text}"}}', f'["{text}"]'):
         call = f'{{"jsonrpc":"2.0","id":1,"method":"token.validate","params":{params}}}'
         answer = await harness.request("POST", "/rpc", body=call.encode())

@@ -75,7 +75,7 @@ class HerodMiddleware:
         except InvalidRequest as error:
             raise InvalidInput(error.message) from None
         if isinstance(public, str):
-            raise InvalidInput("public is one text: give a list of paths.")
+            raise InvalidInput("public is a string: give a list of paths.")
         self._app = app
         self._verifier = verifier
         self._scope = scope

@@ -100,7 +100,7 @@ class Verifier:
         self._max_stale = max_stale
         self._wait = max(1, min(MAX_WAIT, int(max_stale / 2)))
         if isinstance(audiences, str):
-            raise InvalidInput("audiences is one text: give a list of audiences.")
+            raise InvalidInput("audiences is a string: give a list of strings.")
         self.checker = TokenChecker(
             audiences=frozenset(audiences), network=network, max_stale=max_stale, when_stale=when_stale
         )

@@ -30,7 +30,7 @@ MAX_OVERLAP: Final = 7 * 86_400
 class RotateKey(Params, frozen=True, kw_only=True):
     """`overlap` is how many seconds the old secret still works, a week at most; secrets before it do not.
 
-    `expires_at` gives the key another end, null none; a key that has expired needs one.
+    `expires_at` is the key's new expiry, null for never; a key that has expired needs one.
     """
 
     id: KeyId
@@ -69,7 +69,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
     if renewed.has_ended(context.now):
         raise Conflict(
             f"This API key expired on {rfc3339_text(renewed.expires_at or 0)}, and a new secret would be refused, too: "
-            "give it a new end, with expires_at.",
+            "set a new expiry date with expires_at.",
             reason="ended",
             hint=f"herod key rotate {key.id} --expires 90d",
         )
@@ -121,10 +121,10 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> K
     written=switch_on_target,
 )
 def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
-    """Enable a disabled API key. One that has expired needs a new end first."""
+    """Enable a disabled API key. One that has expired needs a new expiry date first."""
     if key.has_ended(context.now):
         raise Conflict(
-            f"This API key expired on {rfc3339_text(key.expires_at or 0)}, and stays refused: give it a new end first.",
+            f"This API key expired on {rfc3339_text(key.expires_at or 0)}: set a new expiry date before enabling it.",
             reason="ended",
             hint=f"herod key edit {key.id} --expires 90d",
         )

@@ -99,7 +99,7 @@ PAGE: Final[Schema] = {
         },
         **{str(status): failure(status) for status in (400, 403, 413, 421, 500)},
         "503": {
-            "description": "Too many pages are asked for at once, or this one took too long.",
+            "description": "Too many pages are requested at once, or this one took too long.",
             "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}},
         },
     },

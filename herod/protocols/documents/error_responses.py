@@ -70,7 +70,7 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
     415: Meaning(
         "The body is compressed.",
         errors.InvalidRequest.code,
-        "Herod reads no compressed bodies: send it without Content-Encoding.",
+        "Compressed bodies are not supported: send the body without Content-Encoding.",
     ),
     421: Meaning(
         "Unknown Host.",

@@ -262,9 +262,9 @@ async def test_pages_of_an_ended_key(harness: Harness, ada: Visitor) -> None:
     harness.clock.now += 60
     page = await ada.read(path)
     assert f'action="{path}/rotate"' not in page
-    assert "give it a new end below first" in page
+    assert "set a new expiry date below first" in page
     assert f'action="{path}/enable"' not in page
-    assert "give it a new end above first" in page
+    assert "set a new expiry date above first" in page
     await ada.do(f"{path}/edit", name="backup", scope_read="on", networks="*", ends="90")
     page = await ada.read(path)
     assert f'action="{path}/rotate"' in page

@@ -33,7 +33,7 @@ class RefusalReason(StrEnum):
     - clock: it was issued in the future: the clocks of two machines differ.
     - audience: it is for another resource, or from another herod.
     - invalid: nobody holds such a key or secret. Only who presents the whole secret of a key is told more.
-    - expired: its time is over.
+    - expired: it has expired.
     - revoked: it was revoked, or what it was made with was deleted or changed; this secret of a key was replaced.
     - disabled: the key, or the account of the token, is disabled.
     - owner_disabled: the account that the key belongs to is disabled.
