@@ -168,8 +168,6 @@ def _pairs(text: str, what: str) -> Pairs:
     if "&&" in text or text[:1] == "&" or text[-1:] == "&":
         text = "&".join(pair for pair in text.split("&") if pair)  # empty pairs are skipped, as by browsers
     try:
-        return parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError:
-        if not text:
-            return []
         raise InvalidRequest(f"The {what} cannot be read: write name=value&name=value, percent-encoded.") from None

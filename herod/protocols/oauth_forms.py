@@ -29,7 +29,7 @@ def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
         try:
             presented = request_credential(request.headers)
             try:
-                pairs = form_pairs(request)
+                pairs = _with_values(form_pairs(request))
             except InvalidRequest:
                 pipeline.check_caller(operation, presented, request.source)
                 raise
@@ -48,6 +48,11 @@ def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
     return answer
 
 
+def _with_values(pairs: Pairs) -> Pairs:
+    """The pairs without those that have no value: they count as omitted (section 3.2)."""
+    return [pair for pair in pairs if pair[1]]
+
+
 def read_oauth_form(operation: Operation, pairs: Pairs) -> Params:
     """The form's parameters. Those that the operation does not know are ignored (section 3.2).
 
@@ -59,7 +64,7 @@ def read_oauth_form(operation: Operation, pairs: Pairs) -> Params:
     if RESOURCE in names and sum(name == RESOURCE for name, _ in pairs) > 1:
         raise InvalidTarget("A token is for one resource: send resource once, and ask for a token for each.")
     fields = fields_of(pairs, "form")
-    known = {name: value for name, value in fields.items() if name in names and value}
+    known = {name: value for name, value in fields.items() if name in names}
     if "grant_type" in names and "grant_type" not in known:
         raise InvalidRequest("The parameter 'grant_type' is missing: send grant_type=client_credentials.")
     return convert_params(operation, known, is_text=True)

@@ -54,6 +54,7 @@ def test_forms_that_cannot_be_read(content_type: str, query: str, body: bytes) -
         (b"&a=b", {"a": "b"}),
         (b"a=b&&c=d&&&", {"a": "b", "c": "d"}),
         (b"a=b&c=&", {"a": "b", "c": ""}),
+        (b"a=b&c", {"a": "b", "c": ""}),
         (b"&" * 60000 + b"a=b", {"a": "b"}),
     ],
 )
@@ -75,6 +76,39 @@ async def test_empty_pairs_of_requests(harness: Harness) -> None:
     for asked in ("limit=1&", "&limit=1", "&", "limit=1&&cursor="):
         answer = await harness.request("GET", f"/api/v1/keys?{asked}", headers=user.basic_header)
         assert answer.status == (400 if "cursor" in asked else 200)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "client_id=&client_secret=",
+        "client_id=",
+        "client_secret",
+        "scope=",
+        "scope",
+        "resource=",
+        "resource=&resource=",
+        "resource=&resource=https://jobs.example.org",
+        "scope=&scope=read",
+        "grant_type=",
+    ],
+)
+async def test_parameters_without_a_value_count_as_omitted(harness: Harness, more: str) -> None:
+    """A form's parameter without a value is not there (RFC 6749, section 3.2), whichever it is."""
+    user = await harness.user("admin")
+    form = f"grant_type=client_credentials&{more}"
+    assert (await harness.request("POST", "/token", form=form, headers=user.basic_header)).status == 200
+    for path in ("/introspect", "/revoke"):
+        form = f"token={await user.token()}&token_type_hint=&{more}"
+        assert (await harness.request("POST", path, form=form, headers=user.basic_header)).status == 200
+
+
+async def test_a_client_secret_without_a_value_is_none(harness: Harness) -> None:
+    """A client without its secret has presented nothing."""
+    form = f"grant_type=client_credentials&client_id={(await harness.user()).client_id}&client_secret="
+    answer = await harness.request("POST", "/token", form=form)
+    assert (answer.status, answer.json["error"]) == (401, "invalid_client")
+    assert "needs a credential" in answer.json["error_description"]
 
 
 async def test_a_path_and_a_body_that_is_no_object(harness: Harness) -> None:
