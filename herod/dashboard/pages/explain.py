@@ -55,7 +55,8 @@ class ExplainPage:
         """The form, and the answer to the question in the URL."""
         visit = await self._gateway.enter()
         is_admin = self._gateway.may(visit, "users.list")
-        given = {name: visit.query.get(name, "").strip() for name in ("principal", "what", "network")}
+        asked = {name: visit.query.get(name, "") for name in ("principal", "what", "network")}
+        given = {name: text.strip() or text for name, text in asked.items()}  # blank is not left out
         answer: Any = None
         error: HerodError | None = None
         if "what" in visit.query:

@@ -87,6 +87,11 @@ async def test_advice_without_a_command(harness: Harness) -> None:
         ({"what": "network:lab"}, 400),
         ({"what": "scope:read", "network": "attic"}, 400),
         ({"what": "scope:read", "network": "a b"}, 400),
+        ({"what": "scope:read", "network": " "}, 400),
+        ({"what": "scope:read", "network": "\u3000"}, 400),
+        ({"what": " "}, 400),
+        ({"what": "scope:\u00a0"}, 400),
+        ({"principal": " ", "what": "scope:read"}, 404),
     ],
 )
 async def test_what_cannot_be_asked(harness: Harness, query: dict[str, str], status: int) -> None:
