@@ -19,7 +19,7 @@ from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import check_all
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 from herod.store.store_interface import Store, Usage, Writer
-from herod_client.core.errors import Conflict, InvalidRequest, RuntimeFailure, SettingsError, Unavailable
+from herod_client.core.errors import Conflict, RuntimeFailure, SettingsError, Unavailable
 from store.samples import SECRET, account, event, key
 from support.soak_rounds import count
 
@@ -169,7 +169,7 @@ async def test_no_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 async def test_memory_has_no_backup() -> None:
     """A memory store refuses backups."""
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(Conflict, match="nothing to back up"):
         await MemoryStore(SECRET).backup()
 
 
