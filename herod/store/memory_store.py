@@ -4,27 +4,25 @@ Everything runs on the event loop, so a function passed to `write` runs alone; e
 Nothing is sealed and nothing is durable: the keyring exists because other code derives keys from it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from secrets import token_hex
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Final, Self, TypeVar
 
 import trio
 
 from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring, new_root
 from herod.records import RECORD_TYPES, Record
-from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, trim, walk
+from herod.store.audit_chain import decode_event, encode_event, link, trim, walk
 from herod.store.audit_filter import AuditFilter
+from herod.store.memory_state import MemoryReader, MemoryState, count_read, lookup_of
 from herod.store.notifier import ChangeNotifier
-from herod.store.page_cursors import Order, cursor_after, parse_cursor
 from herod.store.record_cache import Key
-from herod.store.sqlite.sealed_rows import sealed_bytes
 from herod.store.store_interface import (
     MAX_PAGE,
-    MAX_READ_BYTES,
     PURGED,
     AuditRow,
     AuditVerdict,
@@ -33,7 +31,6 @@ from herod.store.store_interface import (
     Cursor,
     Health,
     NotWritten,
-    Page,
     Reader,
     StoreStats,
     Usage,
@@ -51,112 +48,10 @@ KEPT_TOMBSTONES: Final = 100_000
 UNFOLLOWED: Final = frozenset(kind.kind for kind in RECORD_TYPES if not kind.is_followed)
 
 
-class _State:
-    """The content of the store.
-
-    Attributes:
-        records: by kind, then by id.
-        lookups: ids by kind and lookup.
-        revs: the revision of each record and tombstone.
-        tombstones: (kind, id) of deleted records, oldest first.
-    """
-
-    def __init__(self) -> None:
-        self.records: dict[str, dict[str, Record]] = {}
-        self.lookups: dict[tuple[str, ...], set[str]] = {}
-        self.revs: dict[Key, int] = {}
-        self.tombstones: dict[Key, None] = {}
-        self.rev = 0
-        self.floor = 0
-        self.audit: list[ChainRow] = []
-        self.chain_end = ChainEnd()
-        self.anchor = ChainEnd()
-        self.usage: dict[str, Usage] = {}
-
-    def of(self, kind: str) -> dict[str, Record]:
-        """The records of a kind."""
-        return self.records.setdefault(kind, {})
-
-
-class _MemoryReader:
-    """Reads the state."""
-
-    def __init__(self, state: _State) -> None:
-        self.state = state
-
-    def get(self, record_type: type[R], id: str) -> R | None:
-        """As `Reader.get`."""
-        return cast("R | None", self.state.of(record_type.kind).get(id))
-
-    def find(self, record_type: type[R], *lookup: str) -> "list[R]":
-        """As `Reader.find`."""
-        records = self.state.of(record_type.kind)
-        ids = self.state.lookups.get((record_type.kind, *lookup), ())
-        return cast("list[R]", _by_age(records[id_] for id_ in ids))
-
-    def find_any(self, record_type: type[R], name: str, words: Sequence[str]) -> "list[R]":
-        """As `Reader.find_any`."""
-        return cast("list[R]", _by_age(found for word in words for found in self.find(record_type, name, word)))
-
-    def scan(self, record_type: type[R]) -> Iterator[R]:
-        """As `Reader.scan`."""
-        yield from cast("list[R]", [*self.state.of(record_type.kind).values()])
-
-    def count(self, record_type: type[Record]) -> int:
-        """As `Reader.count`."""
-        return len(self.state.of(record_type.kind))
-
-    def count_owned(self, record_type: type[Record], owner: str, *, limit: int) -> int:
-        """As `Reader.count_owned`."""
-        owned = (1 for record in self.state.of(record_type.kind).values() if record.owner_id == owner)
-        return sum(islice(owned, limit))
-
-    def was_deleted(self, record_type: type[Record], id: str) -> bool:
-        """As `Reader.was_deleted`."""
-        return (record_type.kind, id) in self.state.tombstones
-
-    def usage(self, id: str) -> Usage | None:
-        """As `Reader.usage`."""
-        return self.state.usage.get(id)
-
-    def list(
-        self,
-        record_type: type[R],
-        *,
-        owner: str | None = None,
-        order: Order = Order.OLDEST,
-        cursor: str | None = None,
-        limit: int = MAX_PAGE,
-    ) -> Page[R]:
-        """As `Reader.list`."""
-        after = None if cursor is None else parse_cursor(cursor)
-        limit = max(1, min(limit, MAX_PAGE))
-        if owner is not None and order is Order.EXPIRES:
-            raise ValueError("no index has one owner's records by expiry")
-        places = (
-            (record.expires_at if order is Order.EXPIRES else record.created_at, record.id, record)
-            for record in self.state.of(record_type.kind).values()
-            if owner is None or record.owner_id == owner
-        )
-        is_down = order is Order.NEWEST
-        found = sorted(
-            (
-                (at, id_, record)
-                for at, id_, record in places
-                if at is not None and (after is None or ((at, id_) < after if is_down else (at, id_) > after))
-            ),
-            key=lambda place: place[:2],
-            reverse=is_down,
-        )
-        records = cast("list[R]", [record for _, _, record in found])
-        items = records[: _some(records, limit)]
-        return Page(items, None if len(items) == len(records) else cursor_after(items[-1], order))
-
-
-class _MemoryWriter(_MemoryReader):
+class _MemoryWriter(MemoryReader):
     """Changes the state; `undo` reverts all changes."""
 
-    def __init__(self, state: _State, keyring: Keyring) -> None:
+    def __init__(self, state: MemoryState, keyring: Keyring) -> None:
         super().__init__(state)
         self._keyring = keyring
         self._undo: list[Callable[[], object]] = []
@@ -172,7 +67,7 @@ class _MemoryWriter(_MemoryReader):
         state, key = self.state, (record.kind, record.id)
         if state.of(record.kind).get(record.id) == record:
             return
-        words = _words(record)
+        words = lookup_of(record)
         if record.is_unique and words is not None and state.lookups.get(words, set()) - {record.id}:
             raise Conflict(
                 f"Another {record.kind} has this {words[1]} already: choose another, or change that one.",
@@ -248,14 +143,14 @@ class _MemoryWriter(_MemoryReader):
     def _set(self, key: Key, record: Record | None, rev: int | None) -> None:
         state, (kind, id_) = self.state, key
         before = state.of(kind).pop(id_, None)
-        old_words = None if before is None else _words(before)
+        old_words = None if before is None else lookup_of(before)
         if old_words is not None:
             state.lookups[old_words].discard(id_)
             if not state.lookups[old_words]:
                 del state.lookups[old_words]
         if record is not None:
             state.of(kind)[id_] = record
-            words = _words(record)
+            words = lookup_of(record)
             if words is not None:
                 state.lookups.setdefault(words, set()).add(id_)
         if rev is None:
@@ -264,7 +159,7 @@ class _MemoryWriter(_MemoryReader):
             state.revs[key] = rev
 
 
-class MemoryStore(_MemoryReader):
+class MemoryStore(MemoryReader):
     """A `Store` that exists only as long as the process.
 
     Args:
@@ -273,7 +168,7 @@ class MemoryStore(_MemoryReader):
     """
 
     def __init__(self, secret: str, *, kept_tombstones: int = KEPT_TOMBSTONES) -> None:  # noqa: ARG002 - as said
-        super().__init__(_State())
+        super().__init__(MemoryState())
         self._keyring = Keyring(new_root())
         self.generation = token_hex(8)
         self._kept_tombstones = kept_tombstones
@@ -374,7 +269,7 @@ class MemoryStore(_MemoryReader):
         if since.generation != self.generation or not state.floor <= since.rev <= state.rev:
             return Changes(cursor=self.cursor, is_reset=True)
         newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev)
-        count = _some((state.of(kind).get(id_) for _, (kind, id_) in newer), limit)
+        count = count_read((state.of(kind).get(id_) for _, (kind, id_) in newer), limit)
         some = newer[:count]
         wanted = [key for _, key in some if key[0] not in UNFOLLOWED and (kinds is None or key[0] in kinds)]
         is_last = count == len(newer)
@@ -435,22 +330,3 @@ class MemoryStore(_MemoryReader):
         await trio.lowlevel.checkpoint()
         state = self.state
         return walk(self._keyring, state.audit, anchor=state.anchor, head=state.chain_end, expect=expect)
-
-
-def _some(records: Iterable[Record | None], limit: int) -> int:
-    """How many records are read at once: `limit`, or fewer if they reach `MAX_READ_BYTES`. None counts as 0 bytes."""
-    count = size = 0
-    for record in records:
-        if count == limit or size >= MAX_READ_BYTES:
-            break
-        count += 1
-        size += 0 if record is None else sealed_bytes(record)
-    return count
-
-
-def _words(record: Record) -> tuple[str, ...] | None:
-    return None if record.lookup is None else (record.kind, *record.lookup)
-
-
-def _by_age(records: Iterable[Record]) -> list[Any]:
-    return sorted(records, key=lambda record: (record.created_at, record.id))
