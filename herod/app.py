@@ -118,14 +118,7 @@ async def _main(
 ) -> None:
     notifier = SystemdNotifier(settings.manager.notify)
     async with store:
-        try:
-            steady = await load_steady_clock(store, _now())
-            runtime = await _make_runtime(settings, graph, store, steady)
-            await store.write(partial(end_sessions_of_removed_secrets, legacy=runtime.config.legacy))
-            if settings.bootstrap_admin_key is not None:
-                await give_bootstrap_key(settings.bootstrap_admin_key, store, _folder(settings), clock=_now)
-        except Unavailable as error:  # a full disk, a damaged signing key
-            raise RuntimeFailure(f"herod cannot start: {error.message}") from error
+        steady, runtime = await _prepare(settings, graph, store)
         deployment = replace(describe(settings, listeners, certificates), audit_file=copies.file_state)
         process = ProcessState(operations=OPERATIONS, deployment=deployment, steady=steady)
         watch_loop = LoopWatch() if settings.log_level == "debug" else None
@@ -147,26 +140,9 @@ async def _main(
         async with trio.open_nursery() as background:
             background.start_soon(_watch_signals, shutdown, reloader, copies, tell_ready, notifier)
             background.start_soon(end_waiting, shutdown, runtime, store)
-            background.start_soon(flush_forever, pipeline)
-            background.start_soon(
-                FirstAdminCodeFile(
-                    _folder(settings), store=store, runtime=runtime, admins=process.admins, clock=_now
-                ).keep
-            )
-            background.start_soon(
-                partial(
-                    purge_forever,
-                    store,
-                    runtime,
-                    AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows),
-                    steady,
-                    clock=_now,
-                )
-            )
-            background.start_soon(log_audit_heads, store)
             background.start_soon(show_status, status, notifier.update)
             background.start_soon(copies.run)
-            background.start_soon(finish_deletions_forever, store)
+            _keep_up(background, settings, pipeline)
             if settings.manager.watchdog_seconds is not None:
                 background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(can_read, store))
             async with trio.open_nursery() as serving:
@@ -189,6 +165,37 @@ async def _main(
     if not listeners:
         raise RuntimeFailure(f"herod stops because it listens nowhere any more: {listeners.missing[0].reason}")
     logger.info("herod has stopped")
+
+
+async def _prepare(
+    settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore
+) -> tuple[SteadyClock, Runtime]:
+    """Do what must be done in the store before the first request.
+
+    Raises:
+        RuntimeFailure: the store cannot be written, or a signing key is damaged.
+    """
+    try:
+        steady = await load_steady_clock(store, _now())
+        runtime = await _make_runtime(settings, graph, store, steady)
+        await store.write(partial(end_sessions_of_removed_secrets, legacy=runtime.config.legacy))
+        if settings.bootstrap_admin_key is not None:
+            await give_bootstrap_key(settings.bootstrap_admin_key, store, _folder(settings), clock=_now)
+    except Unavailable as error:
+        raise RuntimeFailure(f"herod cannot start: {error.message}") from error
+    return steady, runtime
+
+
+def _keep_up(background: trio.Nursery, settings: Settings, pipeline: Pipeline) -> None:
+    """Start what keeps the store up to date while herod runs."""
+    store, runtime, process = pipeline.store, pipeline.runtime, pipeline.process
+    retention = AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows)
+    code = FirstAdminCodeFile(_folder(settings), store=store, runtime=runtime, admins=process.admins, clock=_now)
+    background.start_soon(flush_forever, pipeline)
+    background.start_soon(code.keep)
+    background.start_soon(partial(purge_forever, store, runtime, retention, process.steady, clock=_now))
+    background.start_soon(log_audit_heads, store)
+    background.start_soon(finish_deletions_forever, store)
 
 
 def _status(listeners: Listeners, process: ProcessState, store: Store) -> str:

@@ -144,6 +144,11 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             fix="Change it in the settings and restart herod.",
         )
     yield from _backup(facts, now)
+    yield from _choices(facts)
+
+
+def _choices(facts: Facts) -> Iterator[AdminWarning]:
+    """Settings that are safe, but not for everybody."""
     if facts.registration == "open":
         yield AdminWarning(
             code="registration",
