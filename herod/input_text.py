@@ -9,6 +9,7 @@ import unicodedata
 from typing import Any, Final
 
 from herod_client.core.errors import SettingsError
+from herod_client.core.repeated_names import RepeatedNameError, check_names
 
 __all__ = ["MARK", "decode_text", "is_text", "parse_json", "parse_secret"]
 
@@ -82,22 +83,11 @@ def parse_json(text: str, name: str) -> Any:
         SettingsError: it is not JSON, or has a name twice.
     """
     try:
-        return json.loads(text, object_pairs_hook=_no_name_twice)
-    except _TwiceError:
+        return json.loads(text, object_pairs_hook=check_names)
+    except RepeatedNameError:
         raise SettingsError(f"{name} has a name twice in one JSON object: keep one of them.") from None
     except (ValueError, RecursionError):
         raise SettingsError(f"{name} is not JSON: is it the right file?") from None
-
-
-class _TwiceError(Exception):
-    pass
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _TwiceError
-    return found
 
 
 def _is_unseen(character: str) -> bool:

@@ -1,6 +1,5 @@
 """Decoding parameters from strict JSON, forms and queries. Everything unreadable raises `InvalidRequest`."""
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -12,6 +11,7 @@ from herod.protocols.http import Request
 from herod.protocols.parameter_faults import parameter_fault
 from herod.protocols.strict_json import is_gzip, json_fault
 from herod_client.core.errors import InvalidRequest, UnsupportedEncoding, quoted
+from herod_client.core.repeated_names import repeated_name
 
 __all__ = [
     "JSON_TYPES",
@@ -159,8 +159,7 @@ def fields_of(pairs: Pairs, what: str) -> dict[str, str]:
     """
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise InvalidRequest(f"The {what} has the name {quoted(name)} twice: send it once.")
+        raise InvalidRequest(f"The {what} has the name {quoted(repeated_name(pairs))} twice: send it once.")
     return fields
 
 

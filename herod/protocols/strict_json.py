@@ -7,13 +7,13 @@ A name that is given twice is refused, because two readers may take two values (
 import json
 import re
 from array import array
-from collections import Counter
 from itertools import accumulate
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from herod_client.core.errors import InvalidRequest, UnsupportedEncoding, quoted
+from herod_client.core.repeated_names import RepeatedNameError, check_names
 
 __all__ = ["MAX_DEPTH", "MAX_LARGE_NUMBERS", "STRING", "is_gzip", "json_fault", "read_json"]
 
@@ -45,10 +45,6 @@ _WORDS: Final = {
     "invalid character in unicode escape": "an escape like \\u00e9 needs four digits",
     "invalid number": "invalid number",
 }
-
-
-class _Repeated(Exception):
-    """An object gives a name twice."""
 
 
 def read_json(body: bytes) -> bytes:
@@ -95,7 +91,7 @@ def _check_names(body: bytes) -> None:
     """
     try:
         _names.decode(body.decode())
-    except _Repeated as repeated:
+    except RepeatedNameError as repeated:
         try:
             _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -106,18 +102,13 @@ def _check_names(body: bytes) -> None:
         return
 
 
-def _see(pairs: list[tuple[str, Any]]) -> None:
-    if len(pairs) > 1 and len(dict(pairs)) < len(pairs):
-        raise _Repeated(next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1))
-
-
 def _skip(text: str) -> None:
     return None
 
 
 _decode: Final = msgspec.json.Decoder().decode
 _names: Final = json.JSONDecoder(
-    object_pairs_hook=_see, parse_int=_skip, parse_float=_skip, parse_constant=_skip, strict=False
+    object_pairs_hook=check_names, parse_int=_skip, parse_float=_skip, parse_constant=_skip, strict=False
 )
 
 

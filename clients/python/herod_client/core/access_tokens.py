@@ -20,11 +20,12 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 
 from herod_client.core.errors import BadToken, ExpiredToken, FutureToken, InvalidRequest
+from herod_client.core.repeated_names import check_names
 from herod_client.core.signing_keys import SigningKey, SigningKeys
 
 __all__ = [
@@ -254,15 +255,10 @@ def parse_object(data: bytes) -> dict[str, msgspec.Raw]:
         # If encoding the members with their raw bytes gives the same text, there was no duplicate name. Text with
         # white space, escaped names or nested objects differs and takes the slow path.
         if data.count(b"{") != 1 or _encode(members) != data:
-            json.loads(data, object_pairs_hook=_refuse_duplicates)
+            json.loads(data, object_pairs_hook=check_names)
     except (msgspec.DecodeError, ValueError):
         raise _malformed() from None
     return members
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("duplicate name")
 
 
 def _depth(data: bytes) -> int:
