@@ -142,7 +142,7 @@ def _status(error: HerodError) -> tuple[int, list[tuple[bytes, bytes]]]:
     """HTTP status and headers (RFC 6750, section 3)."""
     match error:
         case InvalidRequest():
-            return 400, [(b"www-authenticate", b'Bearer error="invalid_request"')]
+            return 400, [(b"www-authenticate", b'Bearer realm="herod", error="invalid_request"')]
         case BadCredentials():
             return 401, [(b"www-authenticate", b'Bearer realm="herod"')]
         case MissingScope(missing=missing):
@@ -152,4 +152,4 @@ def _status(error: HerodError) -> tuple[int, list[tuple[bytes, bytes]]]:
         case Unavailable():
             return 503, [(b"retry-after", RETRY_SECONDS)]
         case _:
-            return 401, [(b"www-authenticate", b'Bearer error="invalid_token"')]
+            return 401, [(b"www-authenticate", b'Bearer realm="herod", error="invalid_token"')]
