@@ -6,7 +6,7 @@ People choose these secrets, so a thief of the store's file could guess them; bu
 from typing import Final
 
 from herod.credentials.keyring import Keyring, Purpose
-from herod.credentials.secret_normal_form import normal_secret
+from herod.credentials.secret_normal_form import composed, decomposed, normal_secret
 
 __all__ = ["UNPROTECTED", "hash_ownership_secret", "ownership_hashes"]
 
@@ -24,12 +24,14 @@ def hash_ownership_secret(keyring: Keyring, claimant: str, secret: str) -> str:
     return _hash(keyring, claimant, normal_secret(secret))
 
 
-def ownership_hashes(keyring: Keyring, claimant: str, secret: str) -> tuple[str, str]:
-    """What a resource may keep of a secret: of its normal form, and of the text as it is, as earlier versions did.
+def ownership_hashes(keyring: Keyring, claimant: str, secret: str) -> tuple[str, ...]:
+    """What a resource may keep of a secret: of its normal form, and of the text as keyboards write it.
 
-    Arguments as for `hash_ownership_secret`. Both are always computed, so that the time does not tell.
+    Earlier versions kept the text as it was typed, so that of an `é` in one character, or in two. Arguments as for
+    `hash_ownership_secret`. All are always computed, so that the time does not tell.
     """
-    return hash_ownership_secret(keyring, claimant, secret), _hash(keyring, claimant, secret)
+    forms = (normal_secret(secret), secret, composed(secret), decomposed(secret))
+    return tuple([_hash(keyring, claimant, form) for form in forms])
 
 
 def _hash(keyring: Keyring, claimant: str, secret: str) -> str:

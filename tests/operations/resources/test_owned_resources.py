@@ -167,7 +167,7 @@ async def test_every_miss_is_the_same(
         with pytest.raises(NotFound) as refused:
             await harness.call(f"resources.{name}", who, TCP, sid=missed, secret=secret)
         outcomes.append((refused.value.message, refused.value.hint, refused.value.reason, dict(seen)))
-    assert outcomes[0][3]["find resource"] == 3
+    assert outcomes[0][3]["find resource"] == 5
     assert "get resource" not in outcomes[0][3]
     assert all(outcome == outcomes[0] for outcome in outcomes)
     assert await said(harness, "resources.check", compute, sid=sid, secret=ALICE) == "ok"
