@@ -28,7 +28,7 @@ _UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def decode_text(content: bytes, name: str, *, otherwise: str = "is it the right file?") -> str:
-    """Decode UTF-8, without a byte order mark at its beginning.
+    """Decode UTF-8, without byte order marks at its beginning: text that was saved twice has two.
 
     Args:
         content: all of it.
@@ -41,7 +41,7 @@ def decode_text(content: bytes, name: str, *, otherwise: str = "is it the right 
     if encoding := _other_encoding(content):
         raise SettingsError(f"{name} is {encoding}: save it as UTF-8.")
     try:
-        return content.decode().removeprefix(MARK)
+        return content.decode().lstrip(MARK)
     except UnicodeDecodeError:
         if _TEXT_BYTES.issuperset(content[:_SAMPLE]):  # such as Latin-1
             raise SettingsError(f"{name} is not UTF-8: save it as UTF-8.") from None
@@ -58,7 +58,7 @@ def is_text(content: bytes) -> bool:
 
 
 def parse_secret(text: str, name: str, *, otherwise: str = "keep only the secret in it.") -> str:
-    """The secret in a text: its only line, without a byte order mark before it and line ends after it.
+    """The secret in a text: its only line, without byte order marks before it and line ends after it.
 
     Args:
         text: as decoded, or as a variable has it.
@@ -68,7 +68,7 @@ def parse_secret(text: str, name: str, *, otherwise: str = "keep only the secret
     Raises:
         SettingsError: it is empty, or contains what no secret does.
     """
-    value = text.removeprefix(MARK).rstrip("\r\n")
+    value = text.lstrip(MARK).rstrip("\r\n")
     if not value.strip():
         raise SettingsError(f"{name} {'has only white space' if value else 'is empty'}: put the secret in it.")
     if not value.isprintable() and (found := next(filter(_is_unseen, value), None)) is not None:

@@ -313,6 +313,8 @@ def _decrypt(file: Path, secret: str) -> bytes:
         raise RuntimeFailure(f"{file} cannot be read: {why}") from None
     if len(content) > MAX_BYTES:
         raise RuntimeFailure(f"{file} is over {MAX_BYTES} bytes, too long for a list of accounts: choose another file")
+    if not content:
+        raise RuntimeFailure(f"{file} is empty: choose another file")
     if _is_plain(content):
         raise RuntimeFailure(
             f"{file} is not encrypted: import accepts only files that `herod export` or Hero Auth encrypted, so that "

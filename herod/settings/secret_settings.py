@@ -178,12 +178,14 @@ def _load_secret(
             raise SettingsError(f"{where} and {other} have different secrets: keep one of them.")
     if loaded.value != loaded.value.strip():
         warnings.append(f"{where} begins or ends with white space, which counts as part of the secret.")
+    elif not loaded.value.isprintable():
+        warnings.append(f"{where} contains invisible characters, which count as part of the secret.")
     return loaded
 
 
 def _load_file(path: Path, where: str, warnings: list[str], *, is_replaced: bool) -> LoadedSecret:
     file = _read_file(path, where, warnings)
-    whole = (MARK if file.has_mark else "") + file.text
+    whole = MARK * file.marks + file.text
     former = whole[:-2] if whole.endswith("\r\n") else whole.removesuffix("\n")
     return _parse(file.text, f"{where}: {path}", former=former, is_replaced=is_replaced)
 

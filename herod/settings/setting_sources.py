@@ -40,12 +40,12 @@ class TextFile:
 
     Attributes:
         is_exposed: whether every user of the machine may read or change it.
-        has_mark: a byte order mark was before the text.
+        marks: how many byte order marks were before the text.
     """
 
     text: str = field(repr=False)
     is_exposed: bool
-    has_mark: bool
+    marks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,10 @@ def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?
         raise SettingsError(f"{where}: {path} is over {MAX_FILE} bytes: {otherwise}")
     text = decode_text(data, f"{where}: {path}", otherwise=otherwise)
     is_exposed = stat.S_ISREG(status.st_mode) and bool(status.st_mode & (stat.S_IROTH | stat.S_IWOTH))
-    return TextFile(text, is_exposed, has_mark=data.startswith(BOM_UTF8))
+    marks = 0
+    while data.startswith(BOM_UTF8, marks * len(BOM_UTF8)):
+        marks += 1
+    return TextFile(text, is_exposed, marks)
 
 
 def _load_config(found: FoundSetting, environ: Mapping[str, str]) -> tuple[Path, TextFile] | None:
@@ -203,7 +206,7 @@ def _parse_toml(path: Path, text: str) -> dict[str, object]:
     try:
         table: dict[str, object] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
-        raise SettingsError(f"{path}: not TOML: {problem}.") from None
+        raise SettingsError(f"{path}: {_toml_fault(text, problem)}") from None
     except RecursionError:
         raise SettingsError(f"{path}: not a settings file: it is nested too deep.") from None
     if _is_hero_auth(table):
@@ -218,6 +221,16 @@ def _parse_toml(path: Path, text: str) -> dict[str, object]:
             raise SettingsError(f"{path}: {name}: this secret belongs in its own file: start with {variable}=FILE.")
         _require_known(name, known, where=str(path))
     return table
+
+
+def _toml_fault(text: str, problem: tomllib.TOMLDecodeError) -> str:
+    """What is wrong with a text that is not TOML, where the parser names only a place in which nothing can be seen."""
+    before, found, _ = text.partition("\0")
+    if found:
+        return f"line {before.count(chr(10)) + 1} contains a NUL character: remove it."
+    if "\r" in text and "\n" not in text:
+        return "the lines end with CR alone: save it with line ends LF or CRLF."
+    return f"not TOML: {problem}."
 
 
 def _is_hero_auth(table: Mapping[str, object]) -> bool:

@@ -338,9 +338,11 @@ async def test_files_that_do_not_open(tmp_path: Path) -> None:
         import_accounts(settings(path, NEW), file)
     flipped = bytearray(content)
     flipped[len(flipped) // 2] ^= 1
-    for bad in (bytes(flipped), content[:-1], content[:20], b""):
+    for bad in (bytes(flipped), content[:-1], content[:20]):
         with pytest.raises(SettingsError, match="cannot be decrypted"):
             import_accounts(settings(path), written(tmp_path / "bad", bad))
+    with pytest.raises(RuntimeFailure, match="bad is empty"):
+        import_accounts(settings(path), written(tmp_path / "bad", b""))
     plain = '[[users]]\nclient_id = "c1"\nemail = "ada@example.org"\n'
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"):
         with pytest.raises(RuntimeFailure, match="not encrypted"):

@@ -57,6 +57,7 @@ def test_none() -> None:
         (SECRET + "\r", SECRET),
         ("\ufeff" + SECRET, SECRET),
         ("\ufeff" + SECRET + "\r\n\r\n", SECRET),
+        ("\ufeff\ufeff" + SECRET, SECRET),
         (" " + SECRET, " " + SECRET),
         ("ü" * 16, "ü" * 16),
     ],
@@ -67,6 +68,14 @@ def test_file(tmp_path: Path, content: str, expected: str) -> None:
     assert settings.hero_secret == expected
     assert settings.store_secret is None
     assert any("white space" in warning for warning in settings.warnings) == (expected != expected.strip())
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad", "\u2060"])
+def test_what_nobody_sees_in_a_secret(tmp_path: Path, unseen: str) -> None:
+    """A character that shows nothing belongs to the secret, as it always did, with a warning."""
+    settings = load({"HERO_SECRET_FILE": keep(tmp_path / "s", SECRET + unseen)})
+    assert settings.hero_secret == SECRET + unseen
+    assert settings.warnings == ("HERO_SECRET_FILE contains invisible characters, which count as part of the secret.",)
 
 
 def test_systemd_credentials(tmp_path: Path) -> None:
@@ -144,12 +153,15 @@ def test_variable_that_holds_none(value: str, says: str) -> None:
     assert refusal({"HERO_SECRET": value}).startswith(says)
 
 
-@pytest.mark.parametrize("value", ["\ufeff" + SECRET, SECRET + "\n", SECRET + "\r", "\ufeff" + SECRET + "\r\n"])
+@pytest.mark.parametrize("value", ["\ufeff" + SECRET, SECRET + "\n", SECRET + "\r", "\ufeff\ufeff" + SECRET + "\r\n"])
 def test_the_same_bytes_are_the_same_secret(tmp_path: Path, value: str) -> None:
     """A secret that was copied from its file into a variable with all that surrounds it is the same."""
     both = {"HERO_SECRET": value, "HERO_SECRET_FILE": keep(tmp_path / "hero_secret", value)}
     assert load(both).hero_secret == SECRET
     assert load({"HERO_SECRET": value}).former_secret == value
+    kept = load({"HERO_SECRET_FILE": keep(tmp_path / "hero_secret", value)})
+    former = value.removesuffix("\n") if "\r\n" not in value else value.removesuffix("\r\n")
+    assert kept.former_secret == (None if former == SECRET else former)
     assert load({"HERO_SECRET": SECRET}).former_secret is None
 
 

@@ -161,6 +161,9 @@ def test_whole_file(tmp_path: Path) -> None:
     [
         ("issuer = 'x'\nport 5", "not TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)."),
         ("x = " + "[" * 5000, "nested too deep"),
+        ("issuer = 'x'\n\0", "line 2 contains a NUL character: remove it."),
+        ("issuer = 'x\0'", "line 1 contains a NUL character: remove it."),
+        ("port = 1\rissuer = 'x'\r", "the lines end with CR alone: save it with line ends LF or CRLF."),
         ("token-ttl = 5", "unknown key 'token-ttl': did you mean token_ttl?"),
         ("zebra = 5", "unknown key 'zebra': the keys are admin_secret, "),
         ("config = 'x'", "unknown key 'config'"),
