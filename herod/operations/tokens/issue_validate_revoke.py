@@ -330,9 +330,12 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
     """The claims of the token to revoke; None if it is already invalid.
 
     Raises:
+        InvalidRequest: it is empty.
         UnsupportedTokenType: it is an API key.
         TargetDenied: it belongs to another principal, and the actor is not an admin or holds less than that principal.
     """
+    if not token.strip():
+        raise InvalidRequest("The parameter 'token' is empty: give the token to revoke.")
     if looks_like_key(token):
         raise UnsupportedTokenType("This is an API key: delete it with keys.delete.", hint="herod key delete ID")
     now = context.now

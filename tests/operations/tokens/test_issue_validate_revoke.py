@@ -1,9 +1,18 @@
 """Access tokens: which credential gets which token, how `/validate` answers, and revocation."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from herod.identity.credential_types import Bearer
-from herod_client.core.errors import InvalidScope, MissingScope, NotFound, PermissionDenied, RevokedToken
+from herod_client.core.errors import (
+    InvalidRequest,
+    InvalidScope,
+    MissingScope,
+    NotFound,
+    PermissionDenied,
+    RevokedToken,
+)
 from support.herod_in_memory import LEGACY, TCP, Harness
 
 
@@ -96,3 +105,16 @@ async def test_revoke_a_foreign_one(harness: Harness) -> None:
     assert await say(harness, token) == (True, None)
     await harness.admin("token.revoke", token=token)
     assert await say(harness, token) == (False, "revoked")
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t\n"])
+async def test_revoke_nothing(harness: Harness, text: str) -> None:
+    """An empty token, such as of an unset variable, is an error: nothing was revoked."""
+    user = await harness.user("read")
+    says = "The parameter 'token' is empty: give the token to revoke."
+    with pytest.raises(InvalidRequest, match=says):
+        await harness.call("token.revoke", user.basic, TCP, token=text)
+    if text.strip() != text:
+        form = urlencode({"token": text})
+        answer = await harness.request("POST", "/revoke", form=form, headers=user.basic_header)
+        assert answer.json == {"error": "invalid_request", "error_description": says}
