@@ -64,7 +64,8 @@ def parameter_fault(
         wanted = f" {_name_types(match['wanted'], is_text=fields is not None)}" if path else ""
         return f"{must}{wanted}{found or ', not ' + _name_types(match['found'])}."
     if match := _BOUND.fullmatch(text):
-        return f"{must} {_name_types(match['wanted'], is_text=fields is not None)} {match['bound']}{found}."
+        bound = _name_bound(match["bound"])
+        return f"{must} {_name_types(match['wanted'], is_text=fields is not None)} {bound}{found}."
     if match := _ENUM.fullmatch(text):
         choices = _choices(params, path)
         what = f"choose {choices}" if choices else "see its values in the documentation"
@@ -84,6 +85,12 @@ def _choices(params: type, path: str) -> str:
             *most, last = map(str, typing.get_args(part))
             return f"{', '.join(most)} or {last}" if most else last
     return ""
+
+
+def _name_bound(bound: str) -> str:
+    """`<= 5` as "of at most 5", `of length <= 5` as "of length at most 5"."""
+    of = "" if bound.startswith("of ") else "of "
+    return bound.replace("<=", f"{of}at most").replace(">=", f"{of}at least")
 
 
 def _name_types(names: str, *, is_text: bool = False) -> str:

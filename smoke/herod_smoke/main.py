@@ -160,7 +160,7 @@ def main(args: Sequence[str] | None = None) -> None:
             raise
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())  # or the interpreter tries again when it ends
-        _say(f"herod-smoke: the output could not be written: {error.strerror}")
+        _say(f"herod-smoke: The output could not be written: {error.strerror}.")
         sys.exit(FAILED)
 
 

@@ -40,7 +40,7 @@ def test_an_end(text: str, end: str | None) -> None:
 )
 def test_no_end(text: str) -> None:
     """Anything else is refused with what is taken."""
-    with pytest.raises(click.BadParameter, match="Or write 90d, 12h or 1y, or never"):
+    with pytest.raises(click.BadParameter, match="You can also write 90d, 12h or 1y, or never"):
         parse_end(text, now=NOW)
 
 
@@ -56,5 +56,5 @@ def test_a_past_time(text: str, time: str) -> None:
 @pytest.mark.parametrize("text", ["never", "100y", "soon", "2026-02-30"])
 def test_no_past_time(text: str) -> None:
     """Anything else, or before 1970, is refused with what is taken."""
-    with pytest.raises(click.BadParameter, match="Or write 30m, 12h or 7d for that long ago"):
+    with pytest.raises(click.BadParameter, match="You can also write 30m, 12h or 7d for that long ago"):
         parse_past(text, now=NOW, option="--since")

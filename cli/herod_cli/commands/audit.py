@@ -73,7 +73,9 @@ def audit() -> None:
 @click.option("--reason", metavar="WORD", help="Why it was denied, such as expired.")
 @click.option("--source", metavar="FROM", help="Source: uid:N, an address, or 'ADDRESS (uid N)'.")
 @click.option("--target", metavar="ID", help="Id of what was changed or presented.")
-@click.option("--since", metavar="WHEN", help="30m, 7d ago, 2030-01-31 (its start, UTC) or 2030-01-31T12:00:00Z.")
+@click.option(
+    "--since", metavar="WHEN", help="30m or 7d (that long ago), 2030-01-31 (its start, UTC) or 2030-01-31T12:00:00Z."
+)
 @click.option("--until", metavar="WHEN", help="The same forms; exclusive, but a date includes that day.")
 @click.option("--limit", type=WholeNumber(1), default=LATEST, metavar="N", help=f"The latest N ({LATEST}).")
 @click.option("-f", "--follow", is_flag=True, help="Print new rows as they are written, until Ctrl-C.")

@@ -130,7 +130,13 @@ def list_(
     if not invocation.is_json:
         now = datetime.now(UTC)
         items = [_row(item, now) for item in items]
-    invocation.show_items(items, COLUMNS, empty="There are no keys: `herod key create NAME` creates one.")
+    is_filtered = any(one is not None for one in (owner, kind, state, name)) or expiring
+    empty = (
+        "No key matches: `herod key list` without options lists all that you may see."
+        if is_filtered
+        else "There are no keys: `herod key create NAME` creates one."
+    )
+    invocation.show_items(items, COLUMNS, empty=empty)
 
 
 @key.command(examples=["herod key show 0kZ3vXq81LmT", "herod key show 0kZ3vXq81LmT --output json"])

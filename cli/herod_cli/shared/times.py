@@ -68,7 +68,7 @@ def _moment(text: str, now: int, sign: int, option: str, others: str) -> str:
         problem = error.message
     except OverflowError:
         problem = "it is beyond the year 9999 in UTC."
-    raise click.BadParameter(f"{problem} Or write {others}.", param_hint=f"'{option}'")
+    raise click.BadParameter(f"{problem} You can also write {others}.", param_hint=f"'{option}'")
 
 
 def _seconds(text: str) -> int | None:

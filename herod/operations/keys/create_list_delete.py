@@ -323,7 +323,9 @@ def warning_of(reader: Reader, context: Context, key: ApiKey, *, overlap: int = 
             f"herod user enable {owner.id}."
         )
     if key.expires_at is not None and key.expires_at < context.now + overlap:
-        found.append(f"The key expires on {rfc3339_text(key.expires_at)}, before the overlap: both secrets end then.")
+        found.append(
+            f"The key expires on {rfc3339_text(key.expires_at)}, before the overlap ends: both secrets end then."
+        )
     return " ".join(found) or msgspec.UNSET
 
 

@@ -48,6 +48,18 @@ def test_a_warning_is_shown(saves: bool, daemon: FakeDaemon, herod: Typed) -> No
     assert '"warning": "The key is disabled."' in herod("key", "rotate", ID, "--output", "json").out
 
 
+@pytest.mark.parametrize(
+    "options", [(), ("--owner", "ada"), ("--name", "x"), ("--kind", "user"), ("--state", "off"), ("--expiring",)]
+)
+def test_a_list_without_keys(options: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
+    """Only a list of all keys says that there are none; a choice of them says that it matches none."""
+    daemon.methods["keys.list"] = {"items": [], "next_cursor": None}
+    ended = herod("key", "list", *options)
+    assert ended.code == 0
+    assert ("There are no keys" in ended.err) == (not options)
+    assert ("No key matches" in ended.err) == bool(options)
+
+
 def test_rotate_with_an_odd_overlap(daemon: FakeDaemon, herod: Typed) -> None:
     """A duration without a unit is refused with an example, before anything is sent."""
     ended = herod("key", "rotate", ID, "--overlap", "10")

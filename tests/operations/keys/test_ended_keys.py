@@ -105,7 +105,7 @@ async def test_an_overlap_longer_than_the_key_lives(harness: Harness, overlap: i
     rotated = await harness.admin("keys.rotate", id=id_of(old), overlap=overlap)
     assert bool(rotated.warning) is is_warned
     if is_warned:
-        assert f"expires on {SOON}, before the overlap" in rotated.warning
+        assert f"expires on {SOON}, before the overlap ends" in rotated.warning
         former = (await harness.admin("keys.get", id=id_of(old))).former
         assert rfc3339_text(int(former.works_until.timestamp())) == SOON
     harness.clock.now += 10
