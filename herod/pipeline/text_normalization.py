@@ -4,7 +4,7 @@ import unicodedata
 from typing import Final
 
 from herod_client.core.errors import InvalidRequest
-from herod_client.core.times import LAST_SECOND, LATEST, parse_time, rfc3339_text
+from herod_client.core.times import LAST_SECOND, LATEST, parse_time
 
 __all__ = ["MAX_TYPED", "has_invisible", "has_unprintable", "parse_end", "parse_label", "parse_name"]
 
@@ -71,7 +71,7 @@ def parse_end(text: str, now: int) -> int:
     """
     at = parse_time(text, what=END, of_day=LAST_SECOND)
     if at <= now:
-        raise InvalidRequest(f"{END} is in the past, {rfc3339_text(at)}: give a future time.")
+        raise InvalidRequest(f"{END} is in the past, {text}: give a future time.")
     if at > LATEST:
         raise InvalidRequest(f"{END} is beyond the year 9999 in UTC: give an earlier time, or none.")
     return at

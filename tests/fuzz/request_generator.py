@@ -139,7 +139,15 @@ FIELDS: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "owner": st.one_of(st.none(), ids, emails),
     "kind": st.sampled_from([None, "user", "service", "admin", mark("user_key")]),
     "expires_at": st.sampled_from(
-        [None, "2099-01-31T12:00:00Z", "1999-01-31T12:00:00Z", "2099-01-31T12:00:00", "9999-12-31T23:59:59-23:59", 5]
+        [
+            None,
+            "2099-01-31T12:00:00Z",
+            "1999-01-31T12:00:00Z",
+            "2099-01-31T12:00:00",
+            "9999-12-31T23:59:59-23:59",
+            "0001-01-01T00:00:00+23:59",
+            5,
+        ]
     ),
     "token": secrets,
     "key": st.one_of(secrets, st.none()),

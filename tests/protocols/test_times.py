@@ -95,7 +95,9 @@ async def test_an_end_is_a_time_or_a_date(harness: Harness, make: Make, given: s
         ("10000-01-01", " is not a time: "),
         ("2030-12-31T24:00:00Z", " has an impossible time of day"),
         ("2030-12-31T12:00:00", " needs a time zone"),
-        ("2020-01-01", " is in the past, 2020-01-01T23:59:59Z"),
+        ("2020-01-01", " is in the past, 2020-01-01: "),
+        ("0001-01-01", " is in the past, 0001-01-01: "),
+        ("0001-01-01T00:00:00+01:00", " is in the past, 0001-01-01T00:00:00+01:00: "),  # which is before year 1 in UTC
         ("9999-12-31T23:59:59-01:00", " is beyond the year 9999"),
     ],
 )

@@ -67,7 +67,7 @@ def _moment(text: str, now: int, sign: int, option: str, others: str) -> str:
     except InvalidRequest as error:
         problem = error.message
     except OverflowError:
-        problem = "it is beyond the year 9999 in UTC."
+        problem = "it is not in the years 1 to 9999 in UTC."
     raise click.BadParameter(f"{problem} You can also write {others}.", param_hint=f"'{option}'")
 
 
