@@ -38,8 +38,10 @@ class WholeNumber(click.ParamType[int]):
         """
         found = parse_whole(str(value), self._least, self._greatest)
         if found is None:
-            upper = "" if self._greatest is None else f" to {self._greatest}"
-            self.fail(f"{value!r:.80} is not a whole number from {self._least}{upper}.", param, ctx)
+            bounds = (
+                f"of at least {self._least}" if self._greatest is None else f"from {self._least} to {self._greatest}"
+            )
+            self.fail(f"{value!r:.80} is not a whole number {bounds}.", param, ctx)
         return found
 
 

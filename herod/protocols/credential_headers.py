@@ -18,6 +18,7 @@ from herod.identity.credential_types import (
     Unreadable,
 )
 from herod.pipeline.operation_definition import Operation
+from herod.protocols.http import TWO_CREDENTIALS
 from herod.scopes.decisions import Access
 from herod_client.core.errors import InvalidRequest
 
@@ -70,7 +71,7 @@ def request_credential(headers: Mapping[str, str], *, may_be_local_admin: bool =
     if "cookie" in headers:
         found.extend(_cookies(headers["cookie"], may_be_admin=may_be_local_admin))
     if len(found) > 1 and len({getattr(presented, "text", presented) for presented in found}) > 1:
-        raise InvalidRequest("The request presents two different credentials: send one.", reason="two_credentials")
+        raise InvalidRequest("The request presents two different credentials: send one.", reason=TWO_CREDENTIALS)
     return found[0] if found else None
 
 

@@ -12,9 +12,21 @@ from herod.scopes.principal import Source
 from herod.store.store_interface import ByteStream
 from herod_client.core.errors import HerodError
 
-__all__ = ["MAX_BODY", "NO_STORE", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Refuse", "Request", "Response"]
+__all__ = [
+    "MAX_BODY",
+    "NO_STORE",
+    "SECURITY_HEADERS",
+    "STRICT_TRANSPORT",
+    "TWO_CREDENTIALS",
+    "Handler",
+    "Refuse",
+    "Request",
+    "Response",
+]
 
 MAX_BODY: Final = 64 * 1024
+# The reason, for the audit log, of refusing a request that presents two different credentials.
+TWO_CREDENTIALS: Final = "two_credentials"
 
 # Nothing keeps a copy, caches of HTTP/1.0 neither (RFC 6749, section 5.1).
 NO_STORE: Final[tuple[tuple[str, str], ...]] = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))

@@ -7,8 +7,8 @@ from herod.pipeline.operation_definition import Operation, Params
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import Pairs, convert_params, fields_of, form_pairs
-from herod.protocols.http import Request, Response
-from herod.protocols.refused_requests import TWO_CREDENTIALS, note_refusal
+from herod.protocols.http import TWO_CREDENTIALS, Request, Response
+from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import encode, json_response, oauth_error
 from herod.protocols.rest import PathHandler
 from herod_client.core.errors import HerodError, InvalidRequest, InvalidTarget, PermissionDenied

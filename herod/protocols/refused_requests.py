@@ -9,12 +9,12 @@ a text that the client chose.
 from typing import Final
 
 from herod.pipeline.pipeline import Pipeline
+from herod.protocols.http import TWO_CREDENTIALS
 from herod.scopes.principal import Source
 from herod_client.core.errors import HerodError
 
-__all__ = ["TWO_CREDENTIALS", "note_refusal"]
+__all__ = ["note_refusal"]
 
-TWO_CREDENTIALS: Final = "two_credentials"
 # The reasons that are evidence. Those of operations, which the pipeline notes itself, are others.
 EVIDENCE: Final = frozenset({"host", "origin", TWO_CREDENTIALS})
 

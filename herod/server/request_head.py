@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import httptools
 
+from herod.protocols.http import TWO_CREDENTIALS
 from herod.server.connection_limits import Limits
 from herod.server.request_line import RequestLine, parse_request_line
 from herod_client.core.errors import InvalidRequest, MalformedRequest, NotImplementedHere, TooLarge
@@ -203,7 +204,7 @@ def _repeated(name: str) -> InvalidRequest:
     message = f"The {name.title()} header is repeated: send it once."
     if name in _FRAMING:
         return MalformedRequest(message)
-    return InvalidRequest(message, reason="two_credentials" if name in _CREDENTIALS else None)
+    return InvalidRequest(message, reason=TWO_CREDENTIALS if name in _CREDENTIALS else None)
 
 
 def _check_framing(line: RequestLine, headers: dict[str, str]) -> RequestHead:

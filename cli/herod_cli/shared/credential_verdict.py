@@ -17,8 +17,8 @@ __all__ = ["show_verdict", "verdict_callback"]
 # Reason → what it means and what to do, where the word does not say it.
 MEANINGS: Final = {
     "invalid": "nobody holds such a key or secret: check it for typing errors, or whether it was deleted",
-    "scope": "it is valid, and does not have the required scope",
-    "network": "it is valid, and does not reach the required network",
+    "scope": "the credential itself is valid, but does not have the required scope",
+    "network": "the credential itself is valid, but does not reach the required network",
     "owner_disabled": "the account that the key belongs to is disabled: `herod user enable ID`",
     "clock": "it was issued in the future: compare the clocks of the machines, for example with `timedatectl`",
     "audience": "it is for another resource, which `herod token inspect` shows, or from another herod",

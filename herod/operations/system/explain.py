@@ -112,7 +112,7 @@ def _operation(context: Context, params: Explain) -> Operation | None:
     if params.operation is not None:
         operation: Operation | None = context.process.operations.get(params.operation)
         if operation is None:
-            raise InvalidRequest(f"There is no operation {quoted(params.operation)}.")
+            raise InvalidRequest(f"There is no operation {quoted(params.operation)}: /rpc/discover lists them.")
         return operation
     graph = context.runtime.config.graph
     if params.scope is not None and not graph.bit(params.scope):
