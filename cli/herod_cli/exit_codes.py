@@ -70,7 +70,7 @@ def report(error: Exception, *, who: str | None = None, asked: str | None = None
             print_error(error.message, error.hint)
             return error.exit_code
         case StartupError():
-            print_error(str(error))
+            print_error(_with_stop(str(error)))
             return error.exit_code
         case _:
             return _report_client(error, who, asked or "")
@@ -107,6 +107,10 @@ def _report_client(error: Exception, who: str | None, asked: str) -> int | None:
             code = REFUSED
     print_error(error.message, *dict.fromkeys(hints))
     return code
+
+
+def _with_stop(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _sentence(text: str) -> str:

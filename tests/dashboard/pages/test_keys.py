@@ -249,6 +249,18 @@ async def test_a_key_that_is_signed_in_makes_none(harness: Harness, ada: Visitor
     assert (await viewer.send(f"/ui/keys/{key.split('_')[2]}/rotate")).status == 403
 
 
+async def test_the_page_of_a_key_whose_owner_is_disabled(harness: Harness, ada: Visitor) -> None:
+    """It says that the key is refused, and that a new secret would be."""
+    bob = await visit(harness, "bob@example.org", "read", "Bob")
+    path = f"/ui/keys/{(await make(bob)).split('_')[2]}"
+    refused = ("whose account is disabled: the key is refused", "a new secret is refused, too, until that is enabled")
+    page = await ada.read(path)
+    assert not any(says in page for says in refused)
+    await harness.admin("users.disable", client_id=bob.client_id)
+    page = await ada.read(path)
+    assert all(says in page for says in refused)
+
+
 async def test_pages_of_an_ended_key(harness: Harness, ada: Visitor) -> None:
     """The page of an expired key offers neither its rotation nor to enable it, says why, and offers a new end."""
     text_ = await make(ada)
