@@ -216,7 +216,7 @@ def _follow_listeners(
     """Tell pages when an address is opened or lost.
 
     Returns:
-        What the service manager should show; and what tells it so, and that herod is ready or a reload is over.
+        What the service manager should show; and what tells it so, and that herod is ready or a reload has ended.
     """
     status = partial(_status, listeners, process, store)
 

@@ -25,7 +25,7 @@ IDEOGRAPHIC_DOT: Final = "\u3002"
 
 
 class DomainError(ValueError):
-    """A text is no domain name. It says what is wrong as the rest of a sentence that begins with the domain."""
+    """A text is not a domain name. The message is the rest of a sentence that begins with the domain."""
 
 
 class Label(NamedTuple):
@@ -39,7 +39,7 @@ def parse_labels(text: str) -> list[Label]:
     """The parts of a domain name.
 
     Raises:
-        DomainError: it is none.
+        DomainError: it is not one.
     """
     labels = unicodedata.normalize("NFKC", text).replace(IDEOGRAPHIC_DOT, ".").split(".")
     if len(labels) > 1 and not labels[-1]:
@@ -55,7 +55,7 @@ def ascii_domain(text: str) -> str:
     """A domain name in A-labels.
 
     Raises:
-        DomainError: it is none.
+        DomainError: it is not one.
     """
     return ".".join(label.ascii for label in parse_labels(text))
 

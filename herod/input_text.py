@@ -33,7 +33,7 @@ def decode_text(content: bytes, name: str, *, otherwise: str = "is it the right 
     Args:
         content: all of it.
         name: the file or pipe, for messages.
-        otherwise: what to do if the content is no text at all.
+        otherwise: what to do if the content is not text at all.
 
     Raises:
         SettingsError: it is not UTF-8.

@@ -96,7 +96,7 @@ class Account(Record, frozen=True, kw_only=True):
     """An account that can sign in. `id` is the OAuth2 client_id.
 
     Attributes:
-        email: in the normal form of its time (`pipeline/email_addresses.py`); None for accounts that only use a client
+        email: in the normal form at the time (`pipeline/email_addresses.py`); None for accounts that only use a client
             secret.
         password: an Argon2id PHC string, or a hash imported from Hero Auth; None if no password is set.
         secret_hash: of the client secret, in a form of `credentials/imported_secret_hashes.py`; empty for none.

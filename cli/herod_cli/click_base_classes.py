@@ -34,7 +34,7 @@ class WholeNumber(click.ParamType[int]):
         """Parse it.
 
         Raises:
-            BadParameter: it is none, or not between the two.
+            BadParameter: it is not one, or out of bounds.
         """
         found = parse_whole(str(value), self._least, self._greatest)
         if found is None:

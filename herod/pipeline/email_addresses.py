@@ -35,7 +35,7 @@ def parse_email(text: str) -> str:
 
 
 def find_by_email(reader: Reader, text: str) -> Account | None:
-    """The account with this address, in whatever spelling it was stored; None also for a text that is no address."""
+    """The account with this address, in whatever spelling it was stored; None also if the text is not an address."""
     return _find(reader, _spellings(text))
 
 
@@ -58,7 +58,7 @@ class _Spellings(NamedTuple):
     """The spellings of an address.
 
     Attributes:
-        normal: the normal form; of what is no address today, the one of the past; or empty.
+        normal: the normal form; for what is no longer a valid address, the former normal form; or empty.
         stored: those under which an account may be stored, the typed one first.
     """
 
@@ -98,7 +98,7 @@ def _parse(text: str) -> tuple[str, str]:
 
 
 def _for_people(label: Label) -> str:
-    """Its Unicode, unless that has characters that show nothing, which is no spelling for people."""
+    """The Unicode form, unless it contains invisible characters, which people cannot type or compare."""
     return label.ascii if has_invisible(label.unicode) else label.unicode
 
 
@@ -114,7 +114,7 @@ def _spellings(text: str) -> _Spellings:
 
 
 def _typed(text: str) -> list[str]:
-    """The normal forms of the past, in which domains had no form of their own: with the dots of today, and without."""
+    """The former normal forms, in which domains were not normalized: with today's dots, and without."""
     email = "" if len(text) > MAX_TYPED else _folded(text)
     local, at, domain = email.rpartition("@")
     forms = (f"{local}{at}{domain.replace(IDEOGRAPHIC_DOT, '.')}", email)

@@ -101,7 +101,7 @@ EMAIL: Final = msgspec.Meta(
 )
 # The email of a new account.
 Email = Annotated[str, EMAIL, NormalForm(parse_email)]
-# The email of an existing account, which may be stored in a spelling of the past.
+# The email of an existing account, which may be stored in a former normal form.
 IN_ANY_SPELLING: Final = NormalForm(None, "every spelling is looked up, the given one first")
 AccountEmail = Annotated[str, EMAIL, IN_ANY_SPELLING]
 KeyId = Annotated[

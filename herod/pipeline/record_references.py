@@ -1,6 +1,6 @@
 """Records as callers name them: by id, and as well by what people know them by, if that names one.
 
-An id always comes first, so nobody can give a record a name that stands for another's id. Then an account is found by
+An id always comes first, so no name can be mistaken for the id of another record. Then an account is found by
 its email, a peer rule by `uid:N` or `gid:N`, and accounts and keys by their name: never by one that a caller could not
 see, so the answer about another's record is that about none. Names of accounts that registered themselves are left out:
 anybody could choose that of somebody else.
@@ -24,7 +24,7 @@ R = TypeVar("R", bound=Record)
 
 # Names are sealed, so records are read one by one to find one; an admin's request waits for at most this many.
 MAX_SEARCHED: Final = 300
-# What the audit log calls actors that are no records, and the form of the ids that most records have.
+# Actors in the audit log that are not records, and the form of most ids: no name is looked up for these.
 NO_NAMES: Final = frozenset({"anonymous", "local-admin", "many", "offline", "startup"})
 UUID_DASHES: Final = 4
 KINDS: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule)

@@ -157,7 +157,7 @@ def _why(body: bytes) -> RpcError:
 
 
 def _id_in(body: bytes) -> bytes:
-    """The id in a request that is wrong otherwise; null if there is none, or if it may be another's."""
+    """The id in a request that is otherwise invalid; null if it has none, or may belong to something else."""
     try:
         found = decode_named(body).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

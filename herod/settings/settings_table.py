@@ -70,7 +70,7 @@ def _url(found: FoundSetting) -> str | None:
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_good = False
-    # It stands in headers and metadata, where a URL is ASCII (RFC 3986, section 2).
+    # It is used in headers and metadata, where a URL is ASCII (RFC 3986, section 2).
     if not is_good or not url.isascii() or set(url) & set('?#@ \\"<>'):
         raise SettingsError(f"{found.where}: found {url[:120]!r}, expected a URL like https://auth.example.org.")
     return url.rstrip("/")

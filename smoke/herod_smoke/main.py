@@ -65,7 +65,7 @@ class UserId(click.ParamType[int]):
         """Parse it.
 
         Raises:
-            UsageError: it is none.
+            UsageError: it is not one.
         """
         text = str(value)
         if not (text.isascii() and text.isdecimal() and int(text[:MAX_DIGITS]) < NO_UID):
@@ -74,13 +74,13 @@ class UserId(click.ParamType[int]):
 
 
 class Seconds(click.FloatRange):
-    """A number of seconds; NaN is none."""
+    """A number of seconds; NaN is refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Parse it.
 
         Raises:
-            UsageError: it is none, or out of range.
+            UsageError: it is not one, or out of range.
         """
         seconds: float = super().convert(value, param, ctx)
         if math.isnan(seconds):

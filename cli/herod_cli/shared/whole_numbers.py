@@ -9,7 +9,7 @@ _DIGITS: Final = 18  # more are not a number of anything here, and Python refuse
 
 
 def parse_whole(text: str, least: int, greatest: int | None = None) -> int | None:
-    """The number in a text; None if there is none, or it is not between the two."""
+    """The number in a text; None if it is not one, or out of bounds."""
     digits = text.strip()
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= _DIGITS):
         return None

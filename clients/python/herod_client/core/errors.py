@@ -108,7 +108,7 @@ class MethodNotAllowed(InvalidRequest):
 
 
 class NotImplementedHere(InvalidRequest):
-    """The method or the transfer coding is none that herod implements (RFC 9110, section 15.6.2)."""
+    """Herod does not implement the method or the transfer coding (RFC 9110, section 15.6.2)."""
 
 
 class UnsupportedEncoding(InvalidRequest):
@@ -116,7 +116,7 @@ class UnsupportedEncoding(InvalidRequest):
 
 
 class Misdirected(InvalidRequest):
-    """The request's host is none of herod's (RFC 9110, section 15.5.20)."""
+    """The request's host is not one of herod's (RFC 9110, section 15.5.20)."""
 
 
 class ForeignOrigin(InvalidRequest):

@@ -36,7 +36,7 @@ def parse_time(text: str, *, what: str, of_day: int) -> int:
         of_day: the second of the day that a date stands for.
 
     Raises:
-        InvalidRequest: it is neither, has no time zone, or is no day of the calendar or time of a day.
+        InvalidRequest: it is neither, has no time zone, or its date or time of day does not exist.
     """
     if _DATE.fullmatch(text):
         return _day(text, what) + of_day

@@ -104,7 +104,7 @@ def _describe_to_all(error: BaseException) -> str:
 
 
 class Condition:
-    """What the store can still do. What a restart must mend only gets worse; a refusal ends when a write succeeds."""
+    """What the store can still do. A fault lasts until a restart; a refusal ends when a write succeeds."""
 
     __slots__ = ("_health", "_refused", "_why")
 
