@@ -7,6 +7,7 @@ access the store and does no slow hashing.
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from herod.maintenance.accounts_file_field_checks import (
     read_time,
     read_words,
 )
-from herod.pipeline.email_addresses import parse_email
+from herod.pipeline.email_addresses import parse_email, stored_email
 from herod.pipeline.text_normalization import parse_name
 from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError
 from herod_client.core.scope_graph import READ, SCOPE_NAME, ScopeGraph, split_scope
@@ -155,8 +156,11 @@ class _Reading:
         self._problems: list[str] = []
         self._unread: dict[str, None] = {}
         self._hash_keys: dict[str, bytes] = {}
+        self._is_export = False
+        self._stored_emails: dict[str, str] = {}
 
     def read(self, table: dict[str, Any]) -> Entries:
+        self._is_export = "format" in table  # Hero Auth's files have none
         written = table.pop("format", FORMAT)
         table.pop("exported_at", None)
         if written != FORMAT:
@@ -169,6 +173,7 @@ class _Reading:
             self._unread[name] = None
         accounts = [made for row in users if (made := self._try("account", row, self._account)) is not None]
         made_keys = [made for row in keys if (made := self._try("key", row, self._key)) is not None]
+        accounts = self._as_stored(accounts)
         self._check_alone(accounts, made_keys)
         if self._problems:
             shown = "; ".join(self._problems[:MAX_SHOWN])
@@ -223,7 +228,7 @@ class _Reading:
         if id_ is not None and (not CLIENT_ID.match(id_) or id_ in RESERVED_IDS or id_.startswith("legacy-")):
             raise Problem("its client_id is not valid: use up to 128 letters, digits and _ . @ + -")
         given = read_text(fields, "email")
-        email = None if given is None else parse_email(given)
+        email = None if given is None else self._email(given, id_)
         name = read_text(fields, "name")
         if name is not None and name not in {given, email}:
             name = parse_name(name)
@@ -246,6 +251,26 @@ class _Reading:
             enabled=enabled,
             created_at=min(read_time(fields, "created_at") or self._now, self._now),
         )
+
+    def _email(self, text: str, id_: str | None) -> str:
+        stored = stored_email(text) if self._is_export else None
+        if stored is None or id_ is None:
+            return parse_email(text)
+        self._stored_emails[id_] = stored
+        try:
+            return parse_email(text)
+        except InvalidRequest:  # an earlier version of herod accepted it
+            return stored
+
+    def _as_stored(self, accounts: list[AccountEntry]) -> list[AccountEntry]:
+        """In an export, several accounts may have spellings of one address: each keeps its own, as in their store."""
+        count = Counter(one.email for one in accounts)
+        return [
+            msgspec.structs.replace(one, email=self._stored_emails.get(one.id or "", one.email))
+            if count[one.email] > 1
+            else one
+            for one in accounts
+        ]
 
     def _key(self, row: dict[str, Any]) -> KeyEntry:
         fields = self._fields("keys", row, KEY_FIELDS)

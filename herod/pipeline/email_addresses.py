@@ -17,7 +17,7 @@ from herod.records import Account
 from herod.store.store_interface import Reader
 from herod_client.core.errors import InvalidRequest
 
-__all__ = ["MAX_EMAIL", "counted_email", "find_by_email", "has_email", "parse_email"]
+__all__ = ["MAX_EMAIL", "counted_email", "find_by_email", "has_email", "parse_email", "stored_email"]
 
 MAX_EMAIL: Final = 254  # characters, with the domain in A-labels; RFC 5321 allows no longer path
 ADDRESS: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+\Z")
@@ -52,6 +52,11 @@ def counted_email(reader: Reader, text: str) -> str:
     spellings = _spellings(text)
     account = _find(reader, spellings)
     return spellings.normal if account is None else account.email or spellings.normal
+
+
+def stored_email(text: str) -> str | None:
+    """The form in which earlier versions stored an address, which may be refused today; None for what never was one."""
+    return next(reversed(_typed(text)), None)
 
 
 class _Spellings(NamedTuple):
