@@ -70,6 +70,8 @@ def parameter_fault(
         choices = _choices(params, path)
         what = f"choose {choices}" if choices else "see its values in the documentation"
         return f"{subject} cannot be {quoted(match['value'].strip(_MARKS))}: {what}."
+    if "out of range" in text:
+        return f"{subject} contains a number that is out of range: write a smaller one."
     return f"{subject} is not valid: {text}."
 
 

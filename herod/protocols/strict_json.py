@@ -140,10 +140,10 @@ def json_fault(body: bytes, error: Exception) -> InvalidRequest:
     said = str(error)
     if "surrogate" in said or ("truncated" in said and _HALF.search(body)):
         return InvalidRequest("The JSON contains half of a surrogate pair: write the whole character.")
-    return InvalidRequest(_words_for(said.removeprefix("JSON is malformed: ")))
+    return InvalidRequest(_words_for(said.removeprefix("JSON is malformed: "), body))
 
 
-def _words_for(text: str) -> str:
+def _words_for(text: str, body: bytes) -> str:
     if _OUT_OF_RANGE in text:
         return "The JSON contains a number that is out of range: write a smaller one."
     place = _PLACE.search(text)
@@ -152,4 +152,6 @@ def _words_for(text: str) -> str:
     said = text[: place.start()]
     if said == "trailing characters":
         return f"The JSON ends before byte {place[1]}, but more follows: send one value."
-    return f"The body is not JSON, near byte {place[1]}: {_WORDS.get(said, said)}."
+    is_control = b"" < body[int(place[1]) : int(place[1]) + 1] < b" "  # between values, the parser takes those of JSON
+    said = "a control character in a string needs an escape like \\n" if is_control else _WORDS.get(said, said)
+    return f"The body is not JSON, near byte {place[1]}: {said}."

@@ -170,6 +170,10 @@ def sample() -> Operation:
         (b'{"name":null}', "The parameter 'name' must be a string, not null."),
         (b'{"name":"a","note":[]}', "The parameter 'note' must be a string or null, not a list."),
         (b'{"name":"a","networks":[true]}', "The parameter 'networks[0]' must be a string, not true or false."),
+        (
+            b'{"name":1e999,"count":1}',
+            "The parameter 'name' contains a number that is out of range: write a smaller one.",
+        ),
         (b'{"name":"a","count":9}', "The parameter 'count' must be an integer of at most 5."),
         (b'{"name":"a","note":"long"}', "The parameter 'note' must be a string of length at most 3."),
         (b'{"name":"a","kind":"z"}', "The parameter 'kind' cannot be 'z': choose x or y."),

@@ -241,6 +241,13 @@ FAULTS = {
     "more behind it": (b'{"token":"a"}{}', "The JSON ends before byte 14, but more follows: send one value."),
     "a comma too many": (b'{"token":"a",}', "The body is not JSON, near byte 13: trailing comma."),
     "single quotes": (b"{'token':'a'}", "The body is not JSON, near byte 1: names need double quotes."),
+    **{
+        f"a raw {name}": (
+            b'{"token":"a%bb"}' % raw,
+            "The body is not JSON, near byte 11: a control character in a string needs an escape like \\n.",
+        )
+        for name, raw in {"tab": b"\t", "line end": b"\r\n", "escape": b"\x1b[0m", "unit separator": b"\x1f"}.items()
+    },
     "out of range": (
         b'{"token":"a","x":1e999}',
         "The JSON contains a number that is out of range: write a smaller one.",
