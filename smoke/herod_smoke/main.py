@@ -26,6 +26,7 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 UNAUTHENTICATED: Final = 4
+INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 NO_UID: Final = 2**32 - 1
 MAX_DIGITS: Final = 19
@@ -125,7 +126,12 @@ def smoke(**options: Any) -> None:
     end: it is safe against a daemon in use. Exit codes: 0 all passed, 1 one failed, 2 usage, 3 not reachable, 4 not
     authenticated.
     """
-    sys.exit(check(Asked(**options)))
+    try:
+        code = check(Asked(**options))
+    except KeyboardInterrupt:
+        _say("herod-smoke: Interrupted.")
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def check(asked: Asked) -> int:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from herod_smoke.checks import CHECKS
+from herod_smoke.main import main
 from support.real_daemon import Daemon, environment, running
 
 COMMAND = (sys.executable, "-m", "herod_smoke")
@@ -113,6 +114,19 @@ def test_a_key_in_argv_is_warned_of(daemon: Daemon) -> None:
     assert ended.returncode == 0
     assert "use @FILE" in ended.stderr
     assert key not in ended.stdout + ended.stderr
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends the command as it ends every other one of herod: in one line, with the shells' exit code."""
+
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("herod_smoke.main.check", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "herod-smoke: Interrupted.\n"
 
 
 def test_under_herods_own_name(daemon: Daemon) -> None:
