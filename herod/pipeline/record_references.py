@@ -105,7 +105,8 @@ def any_id(reader: Reader, context: Context, text: str) -> str:
         account = named_account(reader, context, text)
     except NotFound:
         account = None
-    found = [account, named_key(reader, context, text), named_rule(reader, text)]
+    rule = named_rule(reader, text) if is_admin(context) else None
+    found = [account, named_key(reader, context, text), rule]
     one = _only([record for record in found if record is not None], "records")
     return text if one is None else one.id
 

@@ -172,6 +172,14 @@ async def test_ones_own_name(harness: Harness) -> None:
     assert (await harness.call("users.rotate_secret", ada.basic, TCP, client_id=EMAIL)).client_id == ada.client_id
 
 
+async def test_a_name_does_not_tell_whether_a_peer_has_a_rule(harness: Harness) -> None:
+    """Who is called as a peer rule may be found asks about itself, whether or not there is such a rule."""
+    ada = await add(harness, name="uid:4321", scope="read")
+    before = await harness.call("access.explain", ada.basic, TCP, principal="uid:4321", scope="write")
+    await harness.admin("peers.allow", uid=4321, scope="write")
+    assert await harness.call("access.explain", ada.basic, TCP, principal="uid:4321", scope="write") == before
+
+
 async def test_an_id_comes_first(harness: Harness) -> None:
     """A key or account that is named like another's id does not stand for it."""
     victim = await harness.service_key("read", "victim")
