@@ -7,7 +7,7 @@ import msgspec
 
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pagination import MAX_PAGE_BYTES
-from herod.protocols.challenges import challenges, oauth_text
+from herod.protocols.challenges import ProtectedResource, challenges, oauth_text
 from herod.protocols.error_codes import row_of
 from herod.protocols.http import NO_STORE, Response
 from herod.store.store_interface import Page
@@ -104,8 +104,10 @@ def _error(error: HerodError) -> dict[str, str]:
     return body if error.hint is None else {**body, "hint": error.hint}
 
 
-def error_headers(error: HerodError, offered: Sequence[str] = ("Bearer",)) -> tuple[tuple[str, str], ...]:
-    """The headers of an error's response; `offered` as in `challenges`."""
+def error_headers(
+    error: HerodError, offered: Sequence[str] = ("Bearer",), resource: ProtectedResource | None = None
+) -> tuple[tuple[str, str], ...]:
+    """The headers of an error's response; `offered` and `resource` as in `challenges`."""
     match error:
         case RateLimited(retry_after=int(seconds)) | Unavailable(retry_after=int(seconds)):
             return (*JSON_HEADERS, ("Retry-After", str(seconds)))
@@ -114,7 +116,7 @@ def error_headers(error: HerodError, offered: Sequence[str] = ("Bearer",)) -> tu
         case UnsupportedEncoding():
             return (*JSON_HEADERS, ("Accept-Encoding", "identity"))  # RFC 9110, section 12.5.3
         case _:
-            return (*JSON_HEADERS, *challenges(error, offered))
+            return (*JSON_HEADERS, *challenges(error, offered, resource))
 
 
 def _response(

@@ -110,7 +110,7 @@ def test_without_a_key(daemon: Daemon, is_tcp: bool) -> None:
     call = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
     status, body, headers = daemon.curl("/mcp", "--json", call, tcp=is_tcp)
     assert status == 401
-    assert headers["www-authenticate"].startswith('Bearer resource_metadata="http://')
+    assert headers["www-authenticate"].startswith('Bearer realm="herod", resource_metadata="http://')
     assert "/.well-known/oauth-protected-resource/mcp" in headers["www-authenticate"]
     assert body["error"]["code"] == 4001
 

@@ -21,6 +21,7 @@ import msgspec
 from herod.identity.credential_types import Presented
 from herod.pipeline.operation_definition import NoParams, Operation, Params
 from herod.pipeline.pipeline import Pipeline
+from herod.protocols.challenges import ProtectedResource
 from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import decode_params
 from herod.protocols.error_codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
@@ -47,7 +48,7 @@ from herod.protocols.mcp.protocol_versions import (
 from herod.protocols.mcp.tools import McpTool, make_tools
 from herod.protocols.parameter_faults import parameter_fault
 from herod.protocols.refused_requests import note_refusal
-from herod.protocols.responses import JSON_HEADERS, check_answer, encode, error_headers, json_response
+from herod.protocols.responses import check_answer, encode, error_headers, json_response
 from herod.protocols.strict_json import json_fault
 from herod.scopes.decisions import Access
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, Unauthenticated
@@ -120,8 +121,8 @@ class McpEndpoint:
         self._tools = make_tools(operations.values())
         self._whoami = operations["whoami"]
         self._info = {"name": "herod", "title": "Herod", "version": pipeline.runtime.config.version}
-        self._metadata = (
-            f'resource_metadata="{pipeline.runtime.config.public_url}/.well-known/oauth-protected-resource/mcp"'
+        self._resource = ProtectedResource(
+            f"{pipeline.runtime.config.public_url}/.well-known/oauth-protected-resource/mcp", scope=READ
         )
 
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
@@ -152,7 +153,8 @@ class McpEndpoint:
             return json_response(body, status=status or mcp_status(error.code))
         except HerodError as error:
             note_refusal(self._pipeline, request.source, error)
-            return Response(row_of(error).http, herod_error(error, request_id), self._error_headers(error))
+            headers = error_headers(error, resource=self._resource)
+            return Response(row_of(error).http, herod_error(error, request_id), headers)
         if asker.revision == MODERN:
             result = {"resultType": "complete", **result, "_meta": {SERVER_INFO: self._info}}
         return json_response(b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (encode(result), request_id), is_quiet=is_quiet)
@@ -226,18 +228,6 @@ class McpEndpoint:
         except InvalidRequest:
             self._pipeline.check_caller(operation, asker.presented, asker.request.source)
             raise
-
-    def _error_headers(self, error: HerodError) -> tuple[tuple[str, str], ...]:
-        match error:
-            case Unauthenticated(reason="anonymous"):
-                challenge = f'Bearer {self._metadata}, scope="{READ}"'
-            case Unauthenticated():
-                challenge = f'Bearer {self._metadata}, scope="{READ}", error="invalid_token"'
-            case MissingScope(missing=missing):
-                challenge = f'Bearer error="insufficient_scope", scope="{missing}", {self._metadata}'
-            case _:
-                return error_headers(error)
-        return (*JSON_HEADERS, ("WWW-Authenticate", challenge))
 
 
 def _read_message(request: Request) -> Call:

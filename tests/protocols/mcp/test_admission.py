@@ -25,7 +25,7 @@ async def test_nobody_comes_in_without_a_credential(harness: Harness, message: A
     """Without a credential every message gets a 401 with the metadata URL, for public operations too."""
     answer = await send(harness, message)
     assert answer.status == 401
-    assert answer.headers["www-authenticate"] == f'Bearer {METADATA}, scope="read"'
+    assert answer.headers["www-authenticate"] == f'Bearer realm="herod", {METADATA}, scope="read"'
     assert answer.json["error"]["data"]["code"] == "bad_credentials"
 
 
@@ -34,7 +34,9 @@ async def test_nobody_comes_in_with_a_bad_one(harness: Harness, name: str) -> No
     """An invalid credential gets a 401, whatever the tool and its arguments."""
     answer = await ask(harness, "tools/call", {"name": name, "arguments": {"x": 1}}, "wrong")
     assert answer.status == 401
-    assert answer.headers["www-authenticate"] == f'Bearer {METADATA}, scope="read", error="invalid_token"'
+    assert answer.headers["www-authenticate"] == (
+        f'Bearer realm="herod", error="invalid_token", {METADATA}, scope="read"'
+    )
     assert answer.json["id"] == 1
 
 
@@ -52,7 +54,7 @@ async def test_never_the_local_admin(harness: Harness, cookie: str, uid: int) ->
     for method, params in (("tools/list", {}), ("tools/call", {"name": "whoami"}), ("initialize", INITIALIZE)):
         answer = await ask(harness, method, params, source=source, authorization=f"Peer {cookie}".strip())
         assert answer.status == 401
-        assert answer.headers["www-authenticate"].startswith(f"Bearer {METADATA}")
+        assert answer.headers["www-authenticate"].startswith(f'Bearer realm="herod", {METADATA}')
 
 
 async def test_a_peer_with_a_rule(harness: Harness) -> None:
