@@ -5,20 +5,24 @@ One object, created by the composition root and passed to every handler. It make
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from herod.credentials.keyring import Keyring
 from herod.identity.config import Config
 from herod.identity.one_time_codes import OneTimeCodes
 from herod.identity.session_activity import SessionActivity
 from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, VerifiedTokens
-from herod.records import Session
+from herod.records import Account, ApiKey, Session
 from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
 from herod_client.core.bounded_cache import BoundedCache
 from herod_client.core.grants import Grant
 from herod_client.core.signing_keys import SigningKeys
 
 __all__ = ["Runtime"]
+
+R = TypeVar("R", Account, ApiKey)
 
 
 # Bounds of the grant cache: entries, and bytes in total.
@@ -79,6 +83,10 @@ class Runtime:
         """Treat an account, key, peer rule or session as disabled from now on: the store cannot be written."""
         self.switched_off.add(id)
         self.counters["unwritten"] += 1
+
+    def in_force(self, record: R) -> R:
+        """An account or key as it is treated: disabled, if it was disabled or deleted in memory only."""
+        return msgspec.structs.replace(record, enabled=False) if record.id in self.switched_off else record
 
     def end_sessions(self, group: str, *, now: int, but: str) -> None:
         """Treat a group's sessions of until now as ended, but one: the store cannot be written."""

@@ -121,6 +121,8 @@ async def test_an_account_ends_in_memory(harness: Harness, read_only: Callable[[
             await harness.call("whoami", presented, TCP)
         assert isinstance(refused.value, Disabled | BadCredentials)
     assert (await harness.call("token.validate", None, TCP, token=token)).valid is False
+    assert not (await harness.admin("users.get", client_id=user.client_id)).enabled
+    assert user.client_id in [one.client_id for one in (await harness.admin("users.list")).items if not one.enabled]
 
 
 @pytest.mark.parametrize("name", ["keys.delete", "keys.disable"])
@@ -132,6 +134,10 @@ async def test_a_key_ends_in_memory(harness: Harness, read_only: Callable[[], No
     with pytest.raises(Unavailable):
         await harness.admin(name, id=key.split("_")[2])
     assert not (await harness.call("auth.verify", None, TCP, key=key)).valid
+    assert not (await harness.admin("keys.get", id=key.split("_")[2])).enabled
+    off = await harness.admin("keys.list", state="off")
+    assert [(one.id, one.enabled) for one in off.items] == [(key.split("_")[2], False)]
+    assert key.split("_")[2] not in [one.id for one in (await harness.admin("keys.list", state="on")).items]
     assert (await harness.call("whoami", user.basic, TCP)).sub == user.client_id
 
 

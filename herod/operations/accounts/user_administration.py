@@ -130,7 +130,7 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
     """List accounts, oldest first."""
     order, limit = Order(params.order), parse_limit(params.limit)
     page = reader.list(Account, order=order, cursor=params.cursor, limit=limit)
-    return page_of(page, account_view, order=order)
+    return page_of(page, lambda account: account_view(context.runtime.in_force(account)), order=order)
 
 
 @query(
@@ -143,7 +143,7 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
 )
 def users_get(reader: Reader, context: Context, params: AccountRef) -> User:
     """Show an account."""
-    return account_view(account_of(reader, context, params))
+    return account_view(context.runtime.in_force(account_of(reader, context, params)))
 
 
 def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | None:

@@ -208,13 +208,13 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
         if own is None or owner not in (None, own):
             return Page([])
         owner = own
-    wanted = Wanted(owner, params.kind, params.state)
+    wanted = Wanted(owner, params.kind, params.state, context.runtime.switched_off)
     if params.name is not None:
         owners = (None, own) if owner is None else (None if owner == SERVICE_KEYS else owner,)
         page = Page(named_keys(reader, params.name, tuple(dict.fromkeys(owners)), wanted, now=context.now))
     else:
         page = find_keys(reader, wanted, order=order, cursor=params.cursor, limit=limit, now=context.now)
-    return page_of(page, lambda key: key_view(key, reader.usage(key.id)), order=order)
+    return page_of(page, lambda key: key_view(context.runtime.in_force(key), reader.usage(key.id)), order=order)
 
 
 @query(
@@ -225,7 +225,7 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
 )
 def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
     """Show an API key without its secret, its last use, and the former secret during an overlap."""
-    key = visible(context, KEY, named_key(reader, context, params.id))
+    key = context.runtime.in_force(visible(context, KEY, named_key(reader, context, params.id)))
     return key_details(key, reader.usage(key.id), reader.usage(former_use(key.id)), now=context.now)
 
 

@@ -4,6 +4,7 @@ The store can search by a key's owner and times. The other fields are sealed, so
 is found by reading the next `MAX_PAGE` keys: it may be short or empty and still have a cursor.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -37,11 +38,13 @@ class Wanted:
 
     Attributes:
         owner: an account's id, or `SERVICE_KEYS`.
+        off: ids that are disabled in memory only.
     """
 
     owner: str | None = None
     kind: KeyKindName | None = None
     state: KeyState | None = None
+    off: AbstractSet[str] = frozenset()
 
 
 def find_keys(
@@ -89,13 +92,14 @@ def _is_wanted(reader: Reader, key: ApiKey, wanted: Wanted, now: int) -> bool:
         return False
     if key.owner is not None and reader.get(Deletion, key.owner) is not None:
         return False  # it is about to be deleted with its owner
+    is_enabled = key.enabled and key.id not in wanted.off
     match wanted.state:
         case None:
             return True
         case "on":
-            return key.enabled and not key.has_ended(now)
+            return is_enabled and not key.has_ended(now)
         case "off":
-            return not key.enabled
+            return not is_enabled
         case "expired":
             return key.has_ended(now)
         case "unused":
