@@ -121,7 +121,7 @@ async def test_many_keys(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> N
     assert messages["expiring"] == "12 keys will expire within a week."
     assert messages["unused"] == "12 keys not used for 90 days or more."
     monkeypatch.setattr("herod.store.store_interface.MAX_PAGE", 5)
-    monkeypatch.setattr("herod.store.memory_store.MAX_PAGE", 5)
+    monkeypatch.setattr("herod.store.memory_state.MAX_PAGE", 5)
     monkeypatch.setattr("herod.operations.system.overview.MAX_KEYS", 10)
     seen = await harness.admin("overview")
     messages = {one.code: one.message for one in seen.attention}
