@@ -95,7 +95,7 @@ HOSTILE: dict[str, tuple[bytes, list[int]]] = {
     "behind close": (page("Connection: close") + SMUGGLED, [200]),
     "behind 1.0": (page(first="GET / HTTP/1.0") + SMUGGLED, [200]),
     "in a header": (page("A: b\r\n\tGET /ui/smuggled HTTP/1.1"), [400]),
-    "in the target": (page(first="GET /ui/home?%0d%0a%0d%0aGET%20/ui/smuggled HTTP/1.1"), [400]),
+    "in the target": (page(first="GET /ui/home?%0d%0a%0d%0aGET%20/ui/smuggled HTTP/1.1"), [303]),
     "by a bare lf": (page("A: b\n\nGET /ui/smuggled HTTP/1.1"), [400]),
 }
 
