@@ -1,6 +1,6 @@
 """`herod status`: shows the daemon's health, version and counts."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -10,6 +10,9 @@ from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_notice
 
 __all__ = ["status"]
+
+# Left out for people: the counts have lines of their own, and `version` is the same.
+NOT_SHOWN: Final = frozenset({"stats", "server_version"})
 
 
 @click.command(
@@ -33,7 +36,7 @@ def status(invocation: Invocation) -> int:
     if invocation.is_json:
         invocation.show(answer)
     else:
-        shown = {name: value for name, value in answer.items() if name != "stats"}
+        shown = {name: value for name, value in answer.items() if name not in NOT_SHOWN}
         if counts is not None:
             shown |= {**counts, "uptime": _duration(counts.get("uptime"))}
         invocation.show(shown)
