@@ -1,26 +1,13 @@
 """Empty is not absent: what an empty value of a setting means, in each of the three places."""
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from herod.settings import Settings, load_settings, setting_sources
 from herod_client.core.errors import SettingsError
 from herod_client.core.scope_graph import ScopeGraph
-
-ENVIRON = {"HERO_SECRET": "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf", "HOME": "/nowhere"}
-
-
-@pytest.fixture(autouse=True)
-def no_system_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide this machine's own settings."""
-    monkeypatch.setattr(setting_sources, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
-
-
-def load(environ: Mapping[str, str] | None = None, **options: object) -> Settings:
-    """Settings with a valid secret and the test's additions."""
-    return load_settings(options, ENVIRON | dict(environ or {}), uid=1000)
+from support.loaded_settings import load
 
 
 @pytest.mark.parametrize("value", ["", " ", "\t"])
@@ -38,15 +25,17 @@ def test_an_empty_variable_is_warned_about(name: str, value: str) -> None:
 )
 def test_an_empty_option_is_refused(name: str) -> None:
     """Where nothing can be set by an empty value, the command line refuses it."""
+    options: dict[str, Any] = {name: ""}
     with pytest.raises(SettingsError, match=f"--{name.replace('_', '-')}: found ''"):
-        load({}, **{name: ""})
+        load(**options)
 
 
 @pytest.mark.parametrize("name", ["bind", "admin_secret", "user_secret", "register_secret", "trusted_proxies"])
 def test_an_empty_item_is_refused(name: str) -> None:
-    """So it does in lists."""
+    """Nor is an empty item of a list accepted."""
+    options: dict[str, Any] = {name: ("",)}
     with pytest.raises(SettingsError, match=f"--{name.replace('_', '-')}: found "):
-        load({}, **{name: ("",)})
+        load(**options)
 
 
 @pytest.mark.parametrize(

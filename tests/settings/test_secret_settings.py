@@ -4,17 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from herod.settings import Settings, load_settings, setting_sources
+from herod.settings import Settings, load_settings
 from herod_client.core.errors import SettingsError
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
 OTHER = SECRET[::-1]
-
-
-@pytest.fixture(autouse=True)
-def no_system_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide this machine's own settings."""
-    monkeypatch.setattr(setting_sources, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
 
 
 def load(environ: dict[str, str], **options: object) -> Settings:
