@@ -1,13 +1,13 @@
 """Who is told why a key is refused: whoever shows its whole secret, in the same words everywhere; nobody else."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 
 import pytest
 
 from herod.audit_event import AuditEvent
 from herod_client.core.key_format import new_client_secret, new_key, parse_key
-from support.herod_in_memory import NOW, PASSWORD, Answer, Harness, bearer, open_harness
+from support.ended_keys import disabled_key, expired_key, key_of_a_disabled_owner
+from support.herod_in_memory import PASSWORD, Answer, Harness, bearer, open_harness
 from support.mcp_agent import send
 
 End = Callable[[Harness], Awaitable[str]]
@@ -28,26 +28,7 @@ async def harness() -> AsyncIterator[Harness]:
         yield harness
 
 
-async def _expired(harness: Harness) -> str:
-    text = await harness.service_key("read", "expired", expires_at=datetime.fromtimestamp(NOW + 10, UTC))
-    harness.clock.now += 10
-    return text
-
-
-async def _disabled(harness: Harness) -> str:
-    text = await harness.service_key("read", "disabled")
-    await harness.admin("keys.disable", id=text.split("_")[2])
-    return text
-
-
-async def _owner_disabled(harness: Harness) -> str:
-    user = await harness.user()
-    text = await user.key()
-    await harness.admin("users.disable", client_id=user.client_id)
-    return text
-
-
-ENDS: dict[str, End] = {"expired": _expired, "disabled": _disabled, "owner disabled": _owner_disabled}
+ENDS: dict[str, End] = {"expired": expired_key, "disabled": disabled_key, "owner disabled": key_of_a_disabled_owner}
 
 
 async def _rest(harness: Harness, text: str) -> tuple[int, str, str]:

@@ -1,7 +1,6 @@
 """Why `/validate` refuses a credential: a reason for each cause, and what tells a service 401 from 403."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 import pytest
 from msgspec import UNSET
@@ -10,6 +9,7 @@ from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.key_format import KeyKind, new_key, new_key_id, parse_key
 from herod_client.core.refusal_reasons import RefusalReason
 from herod_client.core.signing_keys import hs256_key
+from support.ended_keys import disabled_key, expired_key, key_of_a_disabled_owner
 from support.herod_in_memory import LEGACY, NOW, SECRET, TCP, Harness, open_harness
 from support.mcp_agent import call
 
@@ -30,25 +30,6 @@ async def reason(harness: Harness, text: str, **asked: str) -> str:
         assert seen.active is (said.reason == "audience" and seen.aud is not UNSET)  # introspection returns which
     await harness.admin("keys.delete", id=agent.split("_")[2])
     return str(said.reason)
-
-
-async def _expired_key(harness: Harness) -> str:
-    text = await harness.service_key("read", "short", expires_at=datetime.fromtimestamp(NOW + 10, UTC))
-    harness.clock.now += 10
-    return text
-
-
-async def _disabled_key(harness: Harness) -> str:
-    text = await harness.service_key("read", "disabled")
-    await harness.admin("keys.disable", id=text.split("_")[2])
-    return text
-
-
-async def _key_of_a_disabled_owner(harness: Harness) -> str:
-    user = await harness.user()
-    text = await user.key()
-    await harness.admin("users.disable", client_id=user.client_id)
-    return text
 
 
 async def _rotated_key(harness: Harness) -> str:
@@ -131,9 +112,9 @@ async def _token_of_the_future(harness: Harness) -> str:
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (_expired_key, "expired"),
-        (_disabled_key, "disabled"),
-        (_key_of_a_disabled_owner, "owner_disabled"),
+        (expired_key, "expired"),
+        (disabled_key, "disabled"),
+        (key_of_a_disabled_owner, "owner_disabled"),
         (_rotated_key, "revoked"),
         (_rotated_after_the_overlap, "revoked"),
         (_deleted_key, "invalid"),
@@ -157,7 +138,7 @@ async def test_each_cause_has_its_reason(harness: Harness, make: Make, expected:
     assert await reason(harness, await make(harness)) == expected
 
 
-@pytest.mark.parametrize("make", [_expired_key, _disabled_key, _key_of_a_disabled_owner, _rotated_key])
+@pytest.mark.parametrize("make", [expired_key, disabled_key, key_of_a_disabled_owner, _rotated_key])
 async def test_half_a_secret_is_told_nothing(harness: Harness, make: Make) -> None:
     """The id of an ended key with another secret is as invalid as any."""
     parsed = parse_key(await make(harness))
