@@ -56,7 +56,9 @@ def parse_request_line(data: bytes) -> RequestLine:
         )
     method, target, minor = found.groups()
     if method not in METHODS:
-        raise NotImplementedHere("Unknown request method: methods are written in capitals, like GET.")
+        raise NotImplementedHere(
+            f"Unknown request method: send {', '.join(_SERVED[:-1])} or {_SERVED[-1]}, in capitals."
+        )
     if method == b"CONNECT":
         raise MethodNotAllowed("Herod is not a proxy: it does not support CONNECT.", allowed=_SERVED)
     return _with_target(method, target, is_modern=minor == b"1")
