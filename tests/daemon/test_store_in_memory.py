@@ -24,7 +24,7 @@ def check(daemon: Daemon) -> None:
     code = daemon.socket.with_name("first-admin.code")
     wait_for(code)
     assert stat.S_IMODE(code.stat().st_mode) == 0o600
-    assert str(code) in daemon.log.read_text()
+    daemon.logged(str(code))
 
 
 @pytest.mark.parametrize("is_gone", [True, False])

@@ -84,23 +84,15 @@ def test_a_renewed_certificate(daemon: Daemon) -> None:
     cert, key = make_certificate(daemon.folder, name="renewed")
     (daemon.folder / "herod.key").write_bytes(key.read_bytes())
     daemon.process.send_signal(signal.SIGHUP)
-    wait_for(daemon, "keeping the old settings")
+    daemon.logged("keeping the old settings")
     assert curl(daemon)[0] == 0
     before = (daemon.folder / "herod.pem").read_bytes()
     (daemon.folder / "herod.pem").write_bytes(cert.read_bytes())
     daemon.process.send_signal(signal.SIGHUP)
-    wait_for(daemon, "secrets and the certificate")
+    daemon.logged("secrets and the certificate")
     assert curl(daemon, ca="renewed.pem")[0] == 0
     (daemon.folder / "old.pem").write_bytes(before)
     assert curl(daemon, ca="old.pem")[0] == 60  # not trusted
-
-
-def wait_for(daemon: Daemon, text: str) -> None:
-    """Wait until the log contains something."""
-    end = time.monotonic() + 10
-    while text not in daemon.log.read_text():
-        assert time.monotonic() < end, daemon.log.read_text()
-        time.sleep(0.02)
 
 
 def test_a_slow_handshake_is_cut_off(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_full_while_running(daemon: Daemon, disk: Disk) -> None:
     check_health(daemon, is_well=True)
     assert {"after", *acknowledged} <= names(daemon)
     assert not is_valid(daemon, known.token)
-    log = daemon.log.read_text()
+    log = daemon.logged("the store is written again")
     assert log.count("the store is read-only until it can be written again: the store's disk is full") == 1
     assert log.count("the store is written again") == 1
     assert daemon.stop() == 0

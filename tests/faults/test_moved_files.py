@@ -30,7 +30,7 @@ def check_noticed(daemon: Daemon, known: Known, file: str) -> None:
         *add_account(daemon, "late"), "is read-only after a disk error", "removed or replaced", "restart herod"
     )
     assert file not in json.dumps(health)  # strangers may ask
-    assert file in daemon.log.read_text()
+    daemon.logged(file)
     check_reads(daemon, known)
     check_revocation_holds(daemon, known)
 

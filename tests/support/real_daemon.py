@@ -110,6 +110,18 @@ class Daemon:
         """Run the command against this daemon, as the current user."""
         return herod(*arguments, env={**self.env, **more}, stdin=stdin)
 
+    def logged(self, *words: str) -> str:
+        """The log, once it contains all of that: the daemon answers before it has written every line of its start.
+
+        Raises:
+            AssertionError: they are not there within ten seconds; the message contains the log.
+        """
+        end = time.monotonic() + 10
+        while not all(word in (log := self.log.read_text()) for word in words):
+            assert time.monotonic() < end, log
+            time.sleep(0.02)
+        return log
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop it; return the exit code."""
         if self.process.poll() is None:

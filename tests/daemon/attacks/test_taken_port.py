@@ -116,6 +116,7 @@ def test_the_port_is_taken_without_being_asked(folder: Path) -> None:
         squatter.kill()
         squatter.wait()
         until_served(daemon)
-        log = daemon.log.read_text()
-    assert f"not listening on 127.0.0.1:{port} and [::1]:{port}" in log
-    assert f"listening on unix:{folder}/herod.sock, 127.0.0.1:{port}, [::1]:{port}" in log
+        daemon.logged(
+            f"not listening on 127.0.0.1:{port} and [::1]:{port}",
+            f"listening on unix:{folder}/herod.sock, 127.0.0.1:{port}, [::1]:{port}",
+        )
