@@ -14,12 +14,13 @@ import msgspec
 import trio
 
 from herod.audit_event import AuditEvent
-from herod.identity.credential_types import ApiKeyHeader, Bearer, Presented, SessionCookie
+from herod.identity.credential_types import Bearer, Presented, SessionCookie
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.admission import admit, admitted, check_fresh
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
+from herod.pipeline.credential_verification import allow_verification
 from herod.pipeline.denial_queue import DenialQueue
 from herod.pipeline.given_grants import check_given
 from herod.pipeline.guessed_credentials import guess_counters
@@ -35,7 +36,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Health, Page, Store, Writer, in_force_until_restart
 from herod.throttle.limiter import AttemptLimiter
-from herod.throttle.rules import Counter, legacy_counters, service_counter
+from herod.throttle.rules import Counter, legacy_counters
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import (
     HerodError,
@@ -45,7 +46,6 @@ from herod_client.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from herod_client.core.key_format import looks_like_key
 from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["Pipeline"]
@@ -101,7 +101,7 @@ class Pipeline:
             if context.principal is not ANONYMOUS:
                 note_use(self.store, context, context.principal)
             if operation.verifies is not None:
-                self._allow_verification(context, operation.verifies, presented, params)
+                allow_verification(self.store, self.attempts, context, presented, getattr(params, operation.verifies))
             if not operation.is_command and operation.wait is None and operation.misses is None:
                 return operation.handler(self.store, context, params)  # frequent requests take few steps
             if operation.wait is not None:
@@ -354,33 +354,6 @@ class Pipeline:
             counters = legacy_counters(context.source)
         self.attempts.check(*counters, now=context.now)
         return principal
-
-    def _allow_verification(self, context: Context, name: str, presented: Presented | None, params: Params) -> None:
-        """Let the handler verify somebody else's credential, unless too many wrong legacy secrets were tried.
-
-        Raises:
-            RateLimited: there were too many; the answer is the same for a right one.
-        """
-        text: str = getattr(params, name)
-        legacy = self.runtime.config.legacy
-        if legacy.could_be(text):  # nothing else is ever compared with a legacy secret
-            is_right = legacy.match(text) is not None
-            service = self._service(context, presented)
-            if service is None:
-                counters = legacy_counters(context.source)
-            else:
-                counters = (service_counter(service.id, context.source),)
-            (self.attempts.check if is_right else self.attempts.count)(*counters, now=context.now)
-        context.may_verify = True
-
-    def _service(self, context: Context, presented: Presented | None) -> Principal | None:
-        """The caller, if it presents a service key: only admins give those out."""
-        principal = context.principal
-        match presented:
-            case Bearer(text) | ApiKeyHeader(text) if principal is ANONYMOUS and looks_like_key(text):
-                with suppress(Unauthenticated):  # an operation for everybody takes no notice of a bad key
-                    principal = identify(self.store, self.runtime, presented, context.source, context.now)
-        return principal if principal.method is AuthMethod.SERVICE_KEY else None
 
     def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
         """Authorize, or raise."""

@@ -1,0 +1,52 @@
+"""The records that the store seals, one row each.
+
+A record is immutable; a change replaces it. Fields may be added with a default; none may change its meaning.
+"""
+
+from herod.records.accounts_and_keys import REGISTERED, SERVICE_KEYS, Account, ApiKey
+from herod.records.housekeeping import ClockRecord, Deletion, GuessCount, HashKey, LegacyUse
+from herod.records.peer_rules import PeerRule
+from herod.records.record import FieldUse, Record
+from herod.records.resources import Resource, ResourceTally, resource_owner
+from herod.records.sessions import Session, SessionEpoch
+from herod.records.tokens import Revocation, SigningKeyRecord
+
+__all__ = [
+    "RECORD_TYPES",
+    "REGISTERED",
+    "SERVICE_KEYS",
+    "Account",
+    "ApiKey",
+    "ClockRecord",
+    "Deletion",
+    "FieldUse",
+    "GuessCount",
+    "HashKey",
+    "LegacyUse",
+    "PeerRule",
+    "Record",
+    "Resource",
+    "ResourceTally",
+    "Revocation",
+    "Session",
+    "SessionEpoch",
+    "SigningKeyRecord",
+    "resource_owner",
+]
+
+RECORD_TYPES: tuple[type[Record], ...] = (
+    Account,
+    ApiKey,
+    Session,
+    Resource,
+    PeerRule,
+    Revocation,
+    SigningKeyRecord,
+    GuessCount,
+    HashKey,
+    LegacyUse,
+    ClockRecord,
+    SessionEpoch,
+    ResourceTally,
+    Deletion,
+)
