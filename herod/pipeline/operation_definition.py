@@ -239,6 +239,8 @@ class Operation:
         credential_field: the parameter that is a credential.
         normal_forms: for a command's texts: parameter → the function with which the pipeline normalizes it.
         form: its plain routes accept a form and answer in OAuth's format.
+        grant_type: the form's `grant_type` for which it is called; operations with one share their route (RFC 6749,
+            section 4).
     """
 
     name: str
@@ -275,6 +277,7 @@ class Operation:
     media_type: str | None = None
     is_quiet: bool = False
     form: bool = False
+    grant_type: str | None = None
     credential_field: str | None = None
     normal_forms: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     decode: Callable[[bytes], Params] = field(repr=False)

@@ -1,5 +1,9 @@
-"""OAuth 2.0's form routes: credentials from Basic, form or peer, parameters from the form, RFC 6749's errors."""
+"""OAuth 2.0's form routes: credentials from Basic, form or peer, parameters from the form, RFC 6749's errors.
 
+Operations that share a route, as the grants at `/token` do, are told apart by the form's `grant_type`.
+"""
+
+from collections.abc import Sequence
 from typing import Final
 
 from herod.identity.credential_types import Basic, Presented
@@ -11,21 +15,35 @@ from herod.protocols.http import TWO_CREDENTIALS, Request, Response
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import encode, json_response, oauth_error
 from herod.protocols.rest import PathHandler
-from herod_client.core.errors import HerodError, InvalidRequest, InvalidTarget, PermissionDenied
+from herod_client.core.errors import (
+    HerodError,
+    InvalidRequest,
+    InvalidTarget,
+    PermissionDenied,
+    UnsupportedGrantType,
+    quoted,
+)
 
 __all__ = ["oauth_handler", "read_oauth_form"]
 
 CLIENT_FIELDS: Final = ("client_id", "client_secret")
 RESOURCE: Final = "resource"
+GRANT_TYPE: Final = "grant_type"
 # The reasons of a refusal after which a client asks what to present.
 WANTS_ANOTHER: Final = frozenset({"anonymous", "method_not_allowed"})
 FORM_CREDENTIALS: Final = " In the form they are client_id and client_secret."
 
 
-def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
-    """The handler of an OAuth route (`/token`, `/revoke`)."""
+def oauth_handler(pipeline: Pipeline, operations: Sequence[Operation]) -> PathHandler:
+    """The handler of an OAuth route (`/token`, `/revoke`).
+
+    Args:
+        pipeline: runs every request.
+        operations: those of the route; if there are several, each has its `grant_type`.
+    """
 
     async def answer(request: Request, path: dict[str, str]) -> Response:
+        operation = operations[0]
         try:
             presented = request_credential(request.headers)
             try:
@@ -34,6 +52,7 @@ def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
                 pipeline.check_caller(operation, presented, request.source)
                 raise
             presented = _with_form(presented, pairs)
+            operation = _asked_for(operations, pairs)
             try:
                 params = read_oauth_form(operation, pairs)
             except InvalidRequest:
@@ -46,6 +65,22 @@ def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
         return json_response(encode(result), is_quiet=operation.is_quiet)
 
     return answer
+
+
+def _asked_for(operations: Sequence[Operation], pairs: Pairs) -> Operation:
+    """The operation of the form's grant type.
+
+    Raises:
+        UnsupportedGrantType: no operation of the route has it.
+    """
+    asked = [value for name, value in pairs if name == GRANT_TYPE]
+    if len(operations) == 1 or len(asked) != 1:  # a missing or repeated one is refused with the form's other faults
+        return operations[0]
+    for operation in operations:
+        if operation.grant_type == asked[0]:
+            return operation
+    known = ", ".join(operation.grant_type or "" for operation in operations)
+    raise UnsupportedGrantType(f"Unknown grant type {quoted(asked[0])}: herod supports {known}.")
 
 
 def _with_values(pairs: Pairs) -> Pairs:
@@ -65,8 +100,8 @@ def read_oauth_form(operation: Operation, pairs: Pairs) -> Params:
         raise InvalidTarget("A token is for one resource: send resource once, and ask for a token for each.")
     fields = fields_of(pairs, "form")
     known = {name: value for name, value in fields.items() if name in names}
-    if "grant_type" in names and "grant_type" not in known:
-        raise InvalidRequest("The parameter 'grant_type' is missing: send grant_type=client_credentials.")
+    if operation.grant_type is not None and GRANT_TYPE not in known:
+        raise InvalidRequest(f"The parameter 'grant_type' is missing: send grant_type={operation.grant_type}.")
     return convert_params(operation, known, is_text=True)
 
 
@@ -96,6 +131,6 @@ def _refused(operation: Operation, error: HerodError) -> Response:
     """The error of a form route. Of the token endpoint's only those of authentication are no 400 (section 5.2)."""
     takes_tokens = operation.methods is None
     note = FORM_CREDENTIALS if not takes_tokens and error.reason in WANTS_ANOTHER else ""
-    is_unauthorized = isinstance(error, PermissionDenied) and "grant_type" in operation.params.__struct_fields__
+    is_unauthorized = isinstance(error, PermissionDenied) and operation.grant_type is not None
     status = 400 if is_unauthorized else None
     return oauth_error(error, offered=("Basic", "Bearer") if takes_tokens else ("Basic",), note=note, status=status)

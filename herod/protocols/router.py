@@ -68,11 +68,15 @@ class Router:
         self._pages = pages
         if pages is not None:
             self._add("GET", "/", _page_handler(pages))
+        forms: dict[tuple[str, str], list[Operation]] = defaultdict(list)
         for operation in operations.values():
             for route in operation.routes:
-                is_form = is_form_route(operation, route.path)
-                handler = oauth_handler(pipeline, operation) if is_form else rest_handler(pipeline, operation, route)
-                self._add(route.method, route.path, handler)
+                if is_form_route(operation, route.path):
+                    forms[route.method, route.path].append(operation)
+                else:
+                    self._add(route.method, route.path, rest_handler(pipeline, operation, route))
+        for (method, path), sharing in forms.items():
+            self._add(method, path, oauth_handler(pipeline, sharing))
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""

@@ -128,6 +128,7 @@ class Revoked(msgspec.Struct, frozen=True):
     example={"grant_type": "client_credentials", "scope": "read"},
     http=("POST /token",),
     form=True,
+    grant_type=CLIENT_CREDENTIALS,
     always_audited=True,
 )
 def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnswer:

@@ -25,6 +25,7 @@ from herod.protocols.documents.json_schemas import (
     without_null,
 )
 from herod.protocols.documents.security_schemes import needs_text, requirement, security_schemes
+from herod.protocols.documents.shared_routes import joined
 from herod.protocols.error_formats import is_form_route
 from herod.protocols.responses import is_enveloped
 from herod.protocols.rest import IN_QUERY, STREAM_TYPE
@@ -86,7 +87,9 @@ def openapi_document(operations: Iterable[Operation], runtime: Runtime, further:
     for operation in offered:
         for number, route in enumerate(operation.routes):
             item = paths.setdefault(route.path, {})
-            item[route.method.lower()] = _operation_object(operation, route, number, names)
+            method = route.method.lower()
+            described = _operation_object(operation, route, number, names)
+            item[method] = joined(item[method], described) if method in item else described
     paths.update(further)
     responses = _used(paths, "responses", failure_responses())
     return {
