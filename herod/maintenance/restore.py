@@ -22,7 +22,7 @@ from herod.maintenance.restore_reconciliation import (
     offline_event,
 )
 from herod.maintenance.store_file_and_owner import store_file
-from herod.records import RECORD_TYPES, Account, ApiKey, Deletion, HashKey, PeerRule, Revocation, SigningKeyRecord
+from herod.records import RECORD_TYPES, Account, ApiKey, App, Deletion, HashKey, PeerRule, Revocation, SigningKeyRecord
 from herod.settings import Settings
 from herod.store.resource_tallies import recount
 from herod.store.sqlite.backup_unpacking import open_backup, put_in_place, unpack
@@ -176,6 +176,7 @@ def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
         accounts={record.id: record for record in found[Account.kind]},
         keys={record.id: record for record in found[ApiKey.kind]},
         rules={record.id: record for record in found[PeerRule.kind]},
+        apps={record.id: record for record in found[App.kind]},
         revocations=tuple(readable(present, Revocation)),
         signing=tuple(readable(present, SigningKeyRecord)),
         hash_keys=tuple(readable(present, HashKey)),

@@ -1,13 +1,14 @@
 """Carries over to a restored store what must survive from the one it replaces, so that revoked access stays revoked.
 
-A backup is older than the store. These changes since are carried over: deletions, revocations, disabled accounts and
-keys, newer passwords and secrets, and signing keys. All former tokens and sessions end: epochs jump, sessions are
+A backup is older than the store. These changes since are carried over: deletions, revocations, disabled accounts, keys
+and apps, newer passwords and secrets, and signing keys. All former tokens and sessions end: epochs jump, sessions are
 deleted. Whatever is undone by the restore, a narrower scope for example, is listed.
 
 Deletions are known by their tombstones, which are dropped after some time, so they are not enough: in a store that has
 continued since the backup and can be read completely, a missing record was deleted. By kind, in the replaced store:
 
-    account, key, peer, resource   missing there means deleted
+    account, key, peer, app,
+    resource                       missing there means deleted
     signing                        those there replace the backup's
     revocation, hash_key           those there are added; an extra one does no harm
     session                        all end
@@ -29,6 +30,7 @@ from herod.audit_event import AuditEvent
 from herod.records import (
     Account,
     ApiKey,
+    App,
     Deletion,
     HashKey,
     PeerRule,
@@ -42,14 +44,14 @@ from herod.store.store_interface import Writer
 
 __all__ = ["Present", "Restored", "carry_over", "end_everything", "offline_event"]
 
-R = TypeVar("R", Account, ApiKey)
+R = TypeVar("R", Account, ApiKey, App)
 
 # More changes than an account has between a backup and its restore. If the store is lost, the epochs since then are
 # unknown, and no token with one of them may become valid again. A backup may also be restored twice, so the jump has a
 # random part.
 EPOCH_LEAP: Final = 1_000_000
 EPOCH_LEAP_BITS: Final = 32
-DELETED_WHERE_MISSING: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, Resource)
+DELETED_WHERE_MISSING: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, App, Resource)
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,7 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Mapping[str, Account]
     keys: Mapping[str, ApiKey]
     rules: Mapping[str, PeerRule]
+    apps: Mapping[str, App] = msgspec.field(default_factory=dict)
     revocations: tuple[Revocation, ...]
     signing: tuple[SigningKeyRecord, ...]
     hash_keys: tuple[HashKey, ...] = ()
@@ -85,7 +88,7 @@ class Restored(msgspec.Struct, kw_only=True):
 
     Attributes:
         deleted: records of the backup that were deleted since and stay deleted.
-        disabled: accounts and keys that stay disabled.
+        disabled: accounts, keys and apps that stay disabled.
         revived: (kind, id, what the restore brings back).
     """
 
@@ -116,6 +119,7 @@ def carry_over(tx: Writer, present: Present, types: Mapping[str, type[Record]]) 
             tx.put(hash_key)
         _carry(tx, Account, present.accounts, partial(_newest_account, is_later=present.is_later), restored)
         _carry(tx, ApiKey, present.keys, partial(_newest_key, is_later=present.is_later), restored)
+        _carry(tx, App, present.apps, partial(_newest_app, is_later=present.is_later), restored)
         _list_rules(tx, present.rules, restored)
         if present.is_later:
             _carry_signing(tx, present.signing)
@@ -203,6 +207,11 @@ def _newest_key(old: ApiKey, new: ApiKey, *, is_later: bool) -> ApiKey:
     )
 
 
+def _newest_app(old: App, new: App, *, is_later: bool) -> App:
+    last = new if is_later else old
+    return msgspec.structs.replace(old, enabled=old.enabled and new.enabled, secret_hash=last.secret_hash)
+
+
 def _list_rules(tx: Writer, rules: Mapping[str, PeerRule], restored: Restored) -> None:
     for old in list(tx.scan(PeerRule)):
         new = rules.get(old.id)
@@ -229,10 +238,14 @@ def _carry_signing(tx: Writer, present: tuple[SigningKeyRecord, ...]) -> None:
         tx.put(record)
 
 
-def _note_grant(old: Account | ApiKey | PeerRule, new: Account | ApiKey | PeerRule, restored: Restored) -> None:
+def _note_grant(
+    old: Account | ApiKey | PeerRule | App, new: Account | ApiKey | PeerRule | App, restored: Restored
+) -> None:
     if set(old.scope) != set(new.scope):
         restored.revived.append((old.kind, old.id, f"has scope {' '.join(old.scope)} again"))
     if set(old.networks) != set(new.networks):
         restored.revived.append((old.kind, old.id, f"has networks {' '.join(old.networks)} again"))
     if old.expires_at != new.expires_at:
         restored.revived.append((old.kind, old.id, "has its former expiry again"))
+    if isinstance(old, App) and isinstance(new, App) and set(old.redirect_uris) != set(new.redirect_uris):
+        restored.revived.append((old.kind, old.id, "has its former redirect URIs again"))

@@ -4,6 +4,7 @@ A record is immutable; a change replaces it. Fields may be added with a default;
 """
 
 from herod.records.accounts_and_keys import REGISTERED, SERVICE_KEYS, Account, ApiKey
+from herod.records.apps import App
 from herod.records.housekeeping import ClockRecord, Deletion, GuessCount, HashKey, LegacyUse
 from herod.records.peer_rules import PeerRule
 from herod.records.record import FieldUse, Record
@@ -17,6 +18,7 @@ __all__ = [
     "SERVICE_KEYS",
     "Account",
     "ApiKey",
+    "App",
     "ClockRecord",
     "Deletion",
     "FieldUse",
@@ -40,6 +42,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Session,
     Resource,
     PeerRule,
+    App,
     Revocation,
     SigningKeyRecord,
     GuessCount,

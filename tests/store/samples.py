@@ -3,7 +3,7 @@
 from typing import Any
 
 from herod.audit_event import AuditEvent
-from herod.records import Account, ApiKey, GuessCount, PeerRule, Resource, Revocation, Session
+from herod.records import Account, ApiKey, App, GuessCount, PeerRule, Resource, Revocation, Session
 
 SECRET = "a secret for tests that is long enough"
 
@@ -67,6 +67,21 @@ def revocation(jti: str = "jti1", *, expires_at: int = 200) -> Revocation:
 def rule(id: str = "rule1", subject: str = "uid:1000") -> PeerRule:
     """A peer rule."""
     return PeerRule(id=id, created_at=100, subject=subject, creator="ada", scope=("read",), networks=("*",))
+
+
+def app(id: str = "app1", **changes: Any) -> App:
+    """A public app with a unique name."""
+    return App(
+        **{
+            "id": id,
+            "created_at": 100,
+            "name": f"name of {id}",
+            "creator": "ada",
+            "redirect_uris": ("https://app.example.org/callback",),
+            "scope": ("read",),
+            **changes,
+        }
+    )
 
 
 def resource(id: str = "sid1", **changes: Any) -> Resource:

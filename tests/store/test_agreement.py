@@ -15,7 +15,7 @@ from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 from herod.store.store_interface import Cursor, Order, Usage, Writer
 from herod_client.core.errors import Conflict, HerodError
-from store.samples import SECRET, account, event, guess, key, revocation, rule, session
+from store.samples import SECRET, account, app, event, guess, key, revocation, rule, session
 
 IDS = ("a", "b", "c", "d")
 WORDS = ("x", "y", "z")
@@ -61,6 +61,7 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(lambda id_, at: session(id_, subject=id_, expires_at=at), st.sampled_from(IDS), st.none() | times),
     st.builds(lambda jti, at: revocation(jti, expires_at=at), st.sampled_from(IDS), times),
     st.builds(rule, st.sampled_from(IDS), st.sampled_from(WORDS)),
+    st.builds(lambda id_, name: app(id_, name=name), st.sampled_from(IDS), st.sampled_from(WORDS)),
     st.builds(lambda id_, at: guess(id_, expires_at=at), st.sampled_from(IDS), times),
 )  # fmt: skip
 steps: st.SearchStrategy[Step] = st.one_of(

@@ -11,11 +11,11 @@ import pytest
 from herod.maintenance.restore import Restoration, restore
 from herod.maintenance.rotate_hero_secret import rotate_secret
 from herod.maintenance.signing_keys_at_startup import load_signing_keys
-from herod.records import Account, ApiKey, PeerRule, Revocation, Session, SigningKeyRecord
+from herod.records import Account, ApiKey, App, PeerRule, Revocation, Session, SigningKeyRecord
 from herod.store.sqlite.sqlite_store import SqliteStore
 from herod_client.core.errors import Conflict, RuntimeFailure, SettingsError
 from herod_client.core.signing_keys import SigningAlgorithm
-from store.samples import account, event, key, revocation, rule, session
+from store.samples import account, app, event, key, revocation, rule, session
 from support.stopped_store import NEW, NOW, OLD, STORE, contents, opened, put, save, settings
 
 
@@ -97,6 +97,26 @@ async def test_what_lives_again_is_listed(restored: tuple[Path, Restoration]) ->
         ("account", "bob", "has networks * again"),
         ("account", "bob", "has scope admin again"),
         ("key", "rotated", "has its former expiry again"),
+    ]
+
+
+async def test_apps_keep_what_was_taken_from_them(tmp_path: Path) -> None:
+    """A deleted app stays deleted, a disabled one disabled, and only the newest secret is valid."""
+    path = tmp_path / "herod.db"
+    async with opened(path) as store:
+        await put(store, app("gone"), app("off"), app("rotated", secret_hash=b"old"), app("moved", scope=("admin",)))
+        await save(store, tmp_path / "b")
+        await put(store, app("off", enabled=False), app("rotated", secret_hash=b"new"))
+        await put(store, app("moved", redirect_uris=("https://new.example.org/callback",)))
+        await store.write(lambda tx: tx.delete(App, "gone"))
+    done = restore(settings(path), tmp_path / "b", now=NOW)
+    async with opened(path) as store:
+        apps = {one.id: (one.enabled, one.secret_hash) for one in store.scan(App)}
+    assert apps == {"off": (False, None), "rotated": (True, b"new"), "moved": (True, None)}
+    assert (done.restored.deleted, done.restored.disabled) == ([("app", "gone")], [("app", "off")])
+    assert done.restored.revived == [
+        ("app", "moved", "has scope admin again"),
+        ("app", "moved", "has its former redirect URIs again"),
     ]
 
 

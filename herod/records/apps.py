@@ -1,0 +1,56 @@
+"""OAuth clients that an admin registered."""
+
+from typing import ClassVar
+
+from herod.records.record import Record
+
+__all__ = ["App"]
+
+
+class App(Record, frozen=True, kw_only=True):
+    """An OAuth client that is not itself an account. `id` is its client_id.
+
+    Two apps never have one name, whatever its case: people would consent to the wrong one. Not unique in the store:
+    whoever names one looks for the other in the same transaction.
+
+    Attributes:
+        creator: the id of the account, key or peer rule that registered it.
+        secret_hash: HMAC of its secret; None for a public app, which has none (RFC 6749, section 2.1).
+        redirect_uris: in the form of `credentials/redirect_uris.py`.
+        post_logout_uris: where it may send a browser after signing out (OpenID Connect RP-Initiated Logout 1.0).
+        scope: the most that people may give it; never `owner`.
+        networks: the most networks that people may give it.
+        grants: its grant types, as in `grant_types` of RFC 7591.
+        needs_pkce: only a confidential app may do without PKCE, and must then send `nonce`.
+        id_token_algorithm: signs its id_tokens.
+        remembers_consent: people are asked once for what they allowed already, not each time.
+        admits_unconfirmed: accounts that registered themselves may sign in to it before an admin has confirmed them.
+        sends_unconfirmed_email: it is told their emails too.
+    """
+
+    kind: ClassVar[str] = "app"
+
+    name: str
+    creator: str
+    secret_hash: bytes | None = None
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_uris: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ("*",)
+    grants: tuple[str, ...] = ("authorization_code", "refresh_token")
+    needs_pkce: bool = True
+    id_token_algorithm: str = "RS256"  # noqa: S105 - an algorithm's name
+    remembers_consent: bool = True
+    admits_unconfirmed: bool = False
+    sends_unconfirmed_email: bool = False
+    enabled: bool = True
+
+    @property
+    def lookup(self) -> tuple[str, ...]:
+        """By name, whatever its case."""
+        return ("app", self.name.casefold())
+
+    @property
+    def is_confidential(self) -> bool:
+        """Whether it has a secret."""
+        return self.secret_hash is not None
