@@ -19,6 +19,13 @@ class Config:
         networks: the names in the settings, or `*` for any.
         token_ttl: seconds.
         session_idle: seconds without use after which a browser session ends.
+        public_url: the issuer of the metadata and of tokens with an audience; without a final slash.
+        has_browser_origin: browsers reach herod, and nobody else, at the public URL: people can sign in at `/authorize`
+            and use passkeys there. False while another process may hold it, or herod has no TCP address.
+        aliases: other URLs of the same herod: `http://localhost:3350` and the two loopback addresses with that port,
+            while herod holds both addresses.
+        own_origins: all origins that lead to herod's pages, aliases and addresses that are not open now included: no
+            redirect of an app may lead there.
         daemon_uid: the uid whose processes are local admin if they send the cookie; so are root's.
         quotas: how much one principal may store or be issued.
     """
@@ -28,9 +35,17 @@ class Config:
     networks: Networks = ALL_NETWORKS
     issuer: str
     public_url: str
+    has_browser_origin: bool = False
+    aliases: frozenset[str] = frozenset()
+    own_origins: frozenset[str] = frozenset()
     token_ttl: int
     session_idle: int = 3600
     registration: Literal["open", "closed"]
     legacy: LegacySecrets
     daemon_uid: int
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """All URLs of herod as a whole: the public one and its aliases."""
+        return self.aliases | {self.public_url}

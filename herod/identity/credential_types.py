@@ -20,8 +20,8 @@ __all__ = [
 class Audience(Enum):
     """Which audience-restricted tokens (RFC 8707) are accepted."""
 
-    HEROD = "herod"  # those for the public URL
-    MCP = "mcp"  # those for the public URL or for `/mcp` below it
+    HEROD = "herod"  # those for herod as a whole
+    MCP = "mcp"  # those for herod as a whole or for `/mcp`
     ANY = "any"  # all: the token is the subject of the question, not the caller's credential
 
 

@@ -31,6 +31,7 @@ from herod.identity.effective_principals import (
     key_principal,
     legacy_principal,
 )
+from herod.identity.own_resources import OwnResource, own_resource
 from herod.identity.parent_credential import LOCAL_ADMIN_VIA, cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime
 from herod.identity.unix_peer import peer_principal
@@ -209,10 +210,11 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
 
 def _check_audience(runtime: Runtime, meant: str, taken: Audience) -> None:
     """Refuse a token for another audience."""
-    own = runtime.config.public_url
-    if taken is Audience.ANY or meant in {own, f"{own}/"} or (taken is Audience.MCP and meant == f"{own}/mcp"):
+    if taken is Audience.ANY:
         return
-    raise wrong_audience()
+    own = own_resource(runtime.config, meant)
+    if own is not OwnResource.ROOT and not (own is OwnResource.MCP and taken is Audience.MCP):
+        raise wrong_audience()
 
 
 def _was_never_here(reader: Reader, runtime: Runtime, claims: Claims) -> bool:

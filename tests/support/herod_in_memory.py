@@ -31,6 +31,7 @@ ADMIN_SOURCE = Source(peer=Peer(uid=DAEMON_UID, gid=DAEMON_UID), cookie=COOKIE)
 STRANGER = Source(peer=Peer(uid=1234, gid=1234), cookie=COOKIE)
 TCP = Source(address="127.0.0.1")
 LOCAL_ADMIN = PeerClaim(COOKIE)
+LOOPBACK = frozenset({"http://localhost", "http://127.0.0.1", "http://[::1]"})
 PASSWORD = "correct horse battery"
 LEGACY = {
     "admin": "legacy-admin-secret",
@@ -206,6 +207,9 @@ async def open_harness(
                 networks=networks or frozenset({"*"}),
                 issuer="hero_auth",
                 public_url="http://localhost",
+                has_browser_origin=True,
+                aliases=LOOPBACK,
+                own_origins=LOOPBACK,
                 token_ttl=3600,
                 registration=registration,
                 legacy=LegacySecrets(store.keyring, list(LEGACY.items())),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from herod.identity.identify import token_holder
+from herod.identity.own_resources import canonical_resource, own_resource
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command, query
@@ -135,10 +136,9 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
     """Issue an access token for a client id and secret, or for a local process by its peer rule."""
     if params.grant_type != CLIENT_CREDENTIALS:
         raise UnsupportedGrantType(f"The only grant type here is {CLIENT_CREDENTIALS}.")
-    if params.resource is not None:
-        _check_resource(params.resource)
+    resource = None if params.resource is None else _audience(context, params.resource)
     holder, scope = _everything(context) if params.scope is None else _asked(context, params.scope)
-    token = issue_token(context, holder, scope, params.resource)
+    token = issue_token(context, holder, scope, resource)
     return TokenAnswer(access_token=token.text, expires_in=token.expires_in, scope=scope)
 
 
@@ -298,8 +298,8 @@ def _held(context: Context) -> str:
     )
 
 
-def _check_resource(text: str) -> None:
-    """Refuse a resource that cannot be an audience.
+def _audience(context: Context, text: str) -> str:
+    """The audience of a token for a resource: as it was asked for, but herod's own has one spelling.
 
     Raises:
         InvalidTarget: it is not an absolute URI, has a fragment, or is too long.
@@ -315,6 +315,8 @@ def _check_resource(text: str) -> None:
             f"The resource must be an absolute URI without a fragment, of at most {MAX_RESOURCE_CHARS} characters, "
             "like https://jobs.example.org."
         )
+    config = context.runtime.config
+    return text if own_resource(config, text) is None else canonical_resource(config, text)
 
 
 def _lacking(principal: Principal, bits: int, network: str | None) -> RefusalReason | None:
