@@ -46,6 +46,8 @@ class Purpose(StrEnum):
     AUDIT = "audit"
     LEGACY = "legacy"
     OWNERSHIP = "ownership"
+    DYNAMIC_APPS = "dynamic_apps"
+    DYNAMIC_APP_SECRETS = "dynamic_app_secrets"
 
 
 CARRIED: Final = (Purpose.KEY_HASHES, Purpose.OWNERSHIP)

@@ -10,6 +10,7 @@ __all__ = [
     "Bearer",
     "PeerClaim",
     "Presented",
+    "PublicClient",
     "SecretHeader",
     "SessionCookie",
     "Unreadable",
@@ -60,6 +61,13 @@ class Basic:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicClient:
+    """The form parameter `client_id` without a secret, of an app that has none (RFC 6749, section 3.2.1)."""
+
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PeerClaim:
     """`Authorization: Peer [cookie]`: "ask the kernel who I am".
 
@@ -99,7 +107,7 @@ class Unreadable:
     scheme: str | None
 
 
-Presented = Bearer | ApiKeyHeader | SecretHeader | Basic | PeerClaim | SessionCookie | Unreadable
+Presented = Bearer | ApiKeyHeader | SecretHeader | Basic | PublicClient | PeerClaim | SessionCookie | Unreadable
 
 
 def scheme_of(presented: Presented | None) -> str | None:
@@ -107,7 +115,7 @@ def scheme_of(presented: Presented | None) -> str | None:
     match presented:
         case Bearer() | ApiKeyHeader() | SecretHeader():
             return "Bearer"
-        case Basic():
+        case Basic() | PublicClient():
             return "Basic"
         case Unreadable(scheme):
             return scheme

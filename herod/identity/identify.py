@@ -12,6 +12,7 @@ from herod.credentials.imported_secret_hashes import HASH_BYTES, OWN_KEY, matche
 from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
 from herod.credentials.secret_normal_form import normal_secret
+from herod.identity.app_credentials import app_with_secret, public_app
 from herod.identity.credential_types import (
     ApiKeyHeader,
     Audience,
@@ -19,6 +20,7 @@ from herod.identity.credential_types import (
     Bearer,
     PeerClaim,
     Presented,
+    PublicClient,
     SecretHeader,
     SessionCookie,
     Unreadable,
@@ -96,6 +98,8 @@ def _principal_of(reader: Reader, runtime: Runtime, presented: Presented | None,
             return _by_legacy_secret(runtime, text)
         case Basic(client_id, secret):
             return _by_client_secret(reader, runtime, client_id, secret)
+        case PublicClient(client_id):
+            return public_app(reader, runtime, client_id)
         case SessionCookie(text):
             principal = cookie_principal(reader, runtime, text, now)
             return principal if presented.may_be_admin else _never_local_admin(principal)
@@ -239,6 +243,9 @@ def _by_legacy_secret(runtime: Runtime, text: str) -> Principal:
 
 def _by_client_secret(reader: Reader, runtime: Runtime, client_id: str, secret: str) -> Principal:
     account = reader.get(Account, client_id)
+    app = app_with_secret(reader, runtime, client_id, secret) if account is None else None
+    if app is not None:
+        return app
     # herod makes them of ASCII, but imported ones may be anything. The same work for an unknown client.
     texts = dict.fromkeys((secret, normal_secret(secret)))
     computed = {text: hash_secret(runtime.keyring, "client_secret", client_id, text) for text in texts}

@@ -8,7 +8,7 @@ from herod.pipeline.operation_definition import Context, Operation, name_methods
 from herod.pipeline.privilege_ceilings import check_key_manager
 from herod.records import Session
 from herod.scopes.decisions import Access, Denied, Reason, decide
-from herod.scopes.principal import AuthMethod, Principal
+from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,
@@ -35,6 +35,12 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
         PermissionDenied: the principal may not, or not with this credential.
     """
     principal = context.principal
+    if principal.kind is PrincipalKind.APP and not operation.takes_apps:
+        raise BadCredentials(
+            "An app has no access of its own: present a credential of a person or a service, or let a person connect "
+            "the app.",
+            reason="app_alone",
+        )
     decision = decide(context.runtime.config.graph, principal, needs=operation.needs, now=context.now, network=network)
     if isinstance(decision, Denied):
         if decision.reason is Reason.ANONYMOUS and operation.methods is not None:
@@ -76,7 +82,8 @@ def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str
     """The names of those that `admit` lets the context's principal call: for menus and lists of tools."""
     groups: dict[object, list[Operation]] = {}
     for operation in operations:  # those that ask for the same are decided together
-        groups.setdefault((operation.needs, operation.methods, operation.manages_keys), []).append(operation)
+        asked = (operation.needs, operation.methods, operation.manages_keys, operation.takes_apps)
+        groups.setdefault(asked, []).append(operation)
     names: set[str] = set()
     for group in groups.values():
         with suppress(Unauthenticated, PermissionDenied):

@@ -213,6 +213,7 @@ class Operation:
             use it, or use it for longer; the pipeline checks that it gives no more than the caller holds, and does not
             expire after the caller's credential (`privilege_ceilings.py`). Or why it gives nothing.
         issues: it issues a credential, which `issued_per_minute` limits: a token, key, secret, session or code.
+        takes_apps: an app may call it, authenticated as one; everywhere else an app's credential is refused as unknown.
         manages_keys: it creates or changes keys: refused to user keys, and to service keys without admin.
         target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
         limit: the attempt that is rate-limited; counted before `prepare`.
@@ -258,6 +259,7 @@ class Operation:
     credential: bool = False
     gives: type[Record] | GivesNothing | None = None
     issues: bool = False
+    takes_apps: bool = False
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None
@@ -300,6 +302,7 @@ _METHOD_NAMES: Final = {
     AuthMethod.SERVICE_KEY: "a service key",
     AuthMethod.LEGACY_SECRET: "a legacy secret",
     AuthMethod.JWT: "an access token",
+    AuthMethod.APP: "an app's client_id",
     AuthMethod.ANONYMOUS: "no credential",
 }
 

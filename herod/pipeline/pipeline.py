@@ -33,7 +33,7 @@ from herod.pipeline.refused_credential_id import presented_id
 from herod.pipeline.targets import find_target
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
-from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
+from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.store_interface import Health, Page, Store, Writer, in_force_until_restart
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, legacy_counters
@@ -388,7 +388,7 @@ def _event(
 ) -> AuditEvent:
     return AuditEvent(
         at=context.now,
-        actor=context.principal.id,
+        actor=_actor(context.principal),
         method=context.principal.method,
         source=context.source.label,
         operation=operation.name,
@@ -397,6 +397,11 @@ def _event(
         target=target,
         by_admin=by_admin,
     )
+
+
+def _actor(principal: Principal) -> str:
+    """The principal's id in the audit log: of an app, whose id may have a kilobyte, the beginning."""
+    return principal.credential if principal.kind is PrincipalKind.APP else principal.id
 
 
 def _normalized(operation: Operation, params: Params) -> Params:

@@ -6,7 +6,7 @@ Operations that share a route, as the grants at `/token` do, are told apart by t
 from collections.abc import Sequence
 from typing import Final
 
-from herod.identity.credential_types import Basic, Presented
+from herod.identity.credential_types import Basic, Presented, PublicClient
 from herod.pipeline.operation_definition import Operation, Params
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import request_credential
@@ -51,8 +51,8 @@ def oauth_handler(pipeline: Pipeline, operations: Sequence[Operation]) -> PathHa
             except InvalidRequest:
                 pipeline.check_caller(operation, presented, request.source)
                 raise
-            presented = _with_form(presented, pairs)
             operation = _asked_for(operations, pairs)
+            presented = _with_form(operation, presented, pairs)
             try:
                 params = read_oauth_form(operation, pairs)
             except InvalidRequest:
@@ -105,8 +105,10 @@ def read_oauth_form(operation: Operation, pairs: Pairs) -> Params:
     return convert_params(operation, known, is_text=True)
 
 
-def _with_form(presented: Presented | None, pairs: Pairs) -> Presented | None:
+def _with_form(operation: Operation, presented: Presented | None, pairs: Pairs) -> Presented | None:
     """The request's credential: from the headers or the form.
+
+    A client id alone is one where apps are taken: that of an app without a secret.
 
     Raises:
         InvalidRequest: they differ, or the form has a part of one, or one twice.
@@ -118,7 +120,8 @@ def _with_form(presented: Presented | None, pairs: Pairs) -> Presented | None:
             raise InvalidRequest(
                 "The parameter 'client_id' differs from the one in the Authorization header: send one of them."
             )
-        return presented
+        is_app = client_id is not None and presented is None and operation.takes_apps
+        return PublicClient(client_id) if is_app and client_id is not None else presented
     if client_id is None:
         raise InvalidRequest("The parameter 'client_secret' needs a client_id beside it.")
     in_form = Basic(client_id, secret)

@@ -28,6 +28,7 @@ class AuthMethod(StrEnum):
     SESSION = "session"
     LEGACY_SECRET = "legacy_secret"  # noqa: S105 - a method's name
     PEER = "peer"
+    APP = "app"
     ANONYMOUS = "anonymous"
 
 
@@ -39,6 +40,7 @@ class PrincipalKind(StrEnum):
     PEER = "peer"
     LOCAL_ADMIN = "local_admin"
     LEGACY = "legacy"
+    APP = "app"
     ANONYMOUS = "anonymous"
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
+from herod.credentials.dynamic_client_ids import DynamicApp, dynamic_secret, seal_client_id
 from herod.identity.credential_types import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Context, Operation, Surface
@@ -33,6 +34,7 @@ from support.herod_in_memory import (
     Answer,
     Harness,
     User,
+    basic,
     bearer,
     open_harness,
 )
@@ -260,9 +262,23 @@ async def _cases(harness: Harness) -> list[Case]:
         cases.append(Case("legacy_secret", scope, {"x-herod-secret": secret}, scope))
         cases.append(Case("legacy_secret", scope, bearer(secret), scope))
     cases.append(Case("legacy_secret", "wrong", {"x-herod-secret": "wrong"}, None))
+    cases += _app_cases(harness)
     token = await user.token()
     cases.append(Case("jwt", "tampered", bearer(token[:-7] + ("A" if token[-7] != "A" else "B") + token[-6:]), None))
     return cases
+
+
+def _app_cases(harness: Harness) -> list[Case]:
+    """Apps alone: they have no access of their own."""
+    keyring = harness.store.keyring
+    app = DynamicApp("Agent", ("http://localhost/callback",), ("authorization_code",), "client_secret_basic")
+    client_id = seal_client_id(keyring, app)
+    public = seal_client_id(keyring, msgspec.structs.replace(app, auth_method="none"))
+    return [
+        Case("app", "confidential", basic(client_id, dynamic_secret(keyring, client_id)), None),
+        Case("app", "wrong secret", basic(client_id, dynamic_secret(keyring, public)), None),
+        Case("app", "public", basic(public, ""), None),
+    ]
 
 
 async def _low_cases(harness: Harness, user: User) -> list[Case]:

@@ -160,6 +160,11 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "bytes of HERO_SECRET, at least": "herod.settings.secret_settings:MIN_SECRET",
         "bytes of a legacy secret under which herod warns": "herod.settings.secret_settings:MIN_LEGACY",
     },
+    "Apps": {
+        "bytes of the `client_id` of an app that registered itself": (
+            "herod.credentials.dynamic_client_ids:MAX_CLIENT_ID_BYTES"
+        ),
+    },
     "Sign-in and guessing": {
         "password hashes at a time": "herod.pipeline.process.worker_thread:MAX_WORKERS",
         "password hashes waiting": "herod.throttle.fair_turns:MAX_WAITING",

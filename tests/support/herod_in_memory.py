@@ -155,7 +155,7 @@ class User:
 
     @property
     def basic_header(self) -> dict[str, str]:
-        return {"authorization": "Basic " + base64.b64encode(f"{self.client_id}:{self.secret}".encode()).decode()}
+        return basic(self.client_id, self.secret)
 
     async def token(self, scope: str | None = None) -> str:
         """A fresh access token."""
@@ -187,6 +187,11 @@ def as_text(time: datetime) -> str:
 def bearer(text: str) -> dict[str, str]:
     """The Authorization header for a token, key or legacy secret."""
     return {"authorization": f"Bearer {text}"}
+
+
+def basic(client_id: str, secret: str) -> dict[str, str]:
+    """The Authorization header for a client id and secret."""
+    return {"authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
 @asynccontextmanager

@@ -40,7 +40,12 @@ SESSION_TTL: Final = 12 * 3600  # seconds: a working day, then sign in again
 # 22 of 43 characters: 131 bits in the cookie, 125 in the pages' addresses (`dashboard/csrf.py` says why).
 COOKIE_CHARACTERS: Final = 22
 # Neither a token nor a session can open a session, because the new session would outlive it.
-OPENS_SESSIONS: Final = frozenset(AuthMethod) - {AuthMethod.JWT, AuthMethod.SESSION, AuthMethod.ANONYMOUS}
+OPENS_SESSIONS: Final = frozenset(AuthMethod) - {
+    AuthMethod.JWT,
+    AuthMethod.SESSION,
+    AuthMethod.APP,
+    AuthMethod.ANONYMOUS,
+}
 
 BrowserFamily = Literal["Chrome", "Edge", "Firefox", "Opera", "Safari", "another"]
 

@@ -13,6 +13,7 @@ from herod_client.core.errors import BadCredentials
 from herod_client.core.key_format import (
     KeyKind,
     ParsedKey,
+    client_secret_of,
     has_checksum,
     looks_like_client_secret,
     looks_like_key,
@@ -139,6 +140,14 @@ class TestClientSecret:
         assert looks_like_client_secret(secret)
         assert not looks_like_key(secret)
         assert has_checksum(secret)
+
+    def test_derived(self) -> None:
+        """A derived secret has the form of a random one, and needs 256 bits."""
+        assert client_secret_of(bytes(32)) == "herod_c_" + "0" * 43 + "4YRWUa"
+        assert has_checksum(client_secret_of(b"\xff" * 32))
+        for length in (0, 31, 33):
+            with pytest.raises(ValueError, match="32 bytes"):
+                client_secret_of(bytes(length))
 
     def test_checksum(self) -> None:
         """A changed last character fails the checksum."""

@@ -22,6 +22,7 @@ __all__ = [
     "KeyKind",
     "ParsedKey",
     "base62",
+    "client_secret_of",
     "has_checksum",
     "looks_like_client_secret",
     "looks_like_key",
@@ -92,6 +93,17 @@ def new_key(kind: KeyKind, id: str) -> str:
 def new_client_secret() -> str:
     """Return a new client secret of 57 characters."""
     return _with_checksum(CLIENT_SECRET_PREFIX + new_opaque())
+
+
+def client_secret_of(bits: bytes) -> str:
+    """Return the client secret that 32 random bytes make: one that is derived and not stored.
+
+    Raises:
+        ValueError: there are not 32 bytes.
+    """
+    if len(bits) != SECRET_BYTES:
+        raise ValueError(f"a client secret has {SECRET_BYTES} bytes, not {len(bits)}")
+    return _with_checksum(CLIENT_SECRET_PREFIX + base62(int.from_bytes(bits, "big"), SECRET_CHARS))
 
 
 def new_opaque() -> str:

@@ -1,0 +1,87 @@
+"""OAuth apps: clients that are not accounts, and act only for a person who agreed (RFC 6749, section 1.1).
+
+An app becomes known in one of three ways: an admin registers it, it registers itself (RFC 7591), or its client id is
+the URL of a document that describes it (draft-ietf-oauth-client-id-metadata-document). Whichever it is, `find_app`
+gives the same `OAuthApp`.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from herod.credentials.dynamic_client_ids import DynamicApp, looks_dynamic, open_client_id
+from herod.identity.runtime_state import Runtime
+from herod.store.store_interface import Reader
+
+__all__ = ["NO_SECRET", "UNNAMED", "AppOrigin", "OAuthApp", "find_app"]
+
+NO_SECRET: Final = "none"  # noqa: S105 - a `token_endpoint_auth_method` (RFC 7591, section 2)
+UNNAMED: Final = "An app without a name"
+
+
+class AppOrigin(StrEnum):
+    """How herod came to know an app, and so who vouches for its name."""
+
+    REGISTERED = "registered"
+    DYNAMIC = "dynamic"
+    DOCUMENT = "document"
+
+
+class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
+    """An app, however it became known.
+
+    Attributes:
+        id: its client_id: of a dynamic app up to 1 KiB, of one with a document its URL.
+        name: in normal form. Only an admin vouches for it, or the host that serves the document.
+        redirect_uris: as registered (`credentials/redirect_uris.py`).
+        grants: the grant types that it may use (RFC 7591, section 2).
+        auth_method: `none` for a public app, else `client_secret_basic` or `client_secret_post`; both are taken.
+        scope: the most it may be given; None: what the person ticks.
+        needs_pkce: it must send a `code_challenge` (RFC 7636).
+        post_logout_uris: where it may send a browser after signing out.
+        id_token_algorithm: signs its id_tokens.
+        remembers_consent: a person is not asked twice for the same.
+        admits_unconfirmed: accounts that no admin made or confirmed may sign in to it.
+        sends_unconfirmed_email: it is told the email of such accounts.
+        document_age: Unix seconds at which herod's copy of its document was made; None if it has none.
+    """
+
+    id: str
+    name: str
+    origin: AppOrigin
+    redirect_uris: tuple[str, ...]
+    grants: tuple[str, ...] = ("authorization_code", "refresh_token")
+    auth_method: str = NO_SECRET
+    scope: tuple[str, ...] | None = None
+    needs_pkce: bool = True
+    post_logout_uris: tuple[str, ...] = ()
+    id_token_algorithm: str = "RS256"  # noqa: S105 - an algorithm's name
+    remembers_consent: bool = False
+    admits_unconfirmed: bool = True
+    sends_unconfirmed_email: bool = False
+    document_age: int | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it has no secret."""
+        return self.auth_method == NO_SECRET
+
+
+def find_app(reader: Reader, runtime: Runtime, client_id: str) -> OAuthApp | None:
+    """The app with this client id; None if there is none, or apps of its kind are off."""
+    if looks_dynamic(client_id):
+        app = open_client_id(runtime.keyring, client_id)
+        return None if app is None else _dynamic(client_id, app)
+    return None
+
+
+def _dynamic(client_id: str, app: DynamicApp) -> OAuthApp:
+    return OAuthApp(
+        id=client_id,
+        name=app.name or UNNAMED,
+        origin=AppOrigin.DYNAMIC,
+        redirect_uris=app.redirect_uris,
+        grants=app.grants,
+        auth_method=app.auth_method,
+    )
