@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 
 from herod.identity.runtime_state import Runtime
-from herod.records import Account, ApiKey, PeerRule
+from herod.records import Account, ApiKey, Delegation, PeerRule
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import CLOCK_SKEW
-from herod_client.core.errors import BadCredentials, Disabled
-from herod_client.core.grants import Grants
+from herod_client.core.errors import BadCredentials, Disabled, RevokedToken
+from herod_client.core.grants import Grant, Grants
 from herod_client.core.refusal_reasons import OWNER_DISABLED
 from herod_client.core.scope_graph import OWNER
 
@@ -21,6 +21,9 @@ __all__ = [
     "BAD_KEY",
     "LOCAL_ADMIN_ID",
     "account_principal",
+    "delegated_grant",
+    "delegation_principal",
+    "is_delegation_live",
     "is_in_overlap",
     "key_principal",
     "legacy_principal",
@@ -29,6 +32,7 @@ __all__ = [
 ]
 
 LOCAL_ADMIN_ID: Final = "local-admin"
+DELEGATION_OVER: Final = "Access for this app has ended or was taken back: connect the app again."
 BAD_KEY: Final = "This key is not valid here: check it for typing errors, or ask an admin for a new one."
 
 
@@ -51,6 +55,56 @@ def account_principal(
         credential=credential or account.id,
         made_with=method,
         epoch=account.epoch,
+    )
+
+
+def delegated_grant(runtime: Runtime, delegation: Delegation) -> Grant:
+    """What a delegation lets its app do, before it is narrowed to what the account holds now. `owner` never is."""
+    grant = runtime.grant(delegation.scope, delegation.networks, delegation.expires_at)
+    owner = runtime.config.graph.bit(OWNER)
+    return msgspec.structs.replace(grant, mask=grant.mask & ~owner) if grant.mask & owner else grant
+
+
+def is_delegation_live(runtime: Runtime, delegation: Delegation, account: Account | None, now: int) -> bool:
+    """Whether a delegation has neither ended nor been taken back, and its account is in the same epoch and enabled."""
+    return (
+        account is not None
+        and account.enabled
+        and account.id == delegation.account
+        and account.epoch == delegation.epoch
+        and account.id not in runtime.switched_off
+        and delegation.id not in runtime.switched_off
+        and not delegation.has_ended(now)
+    )
+
+
+def delegation_principal(reader: Reader, runtime: Runtime, delegation: Delegation, now: int) -> Principal:
+    """The account as an app acts for it: narrowed to what it delegated and holds now.
+
+    Raises:
+        RevokedToken: the delegation has ended, or was taken back.
+        Disabled: the account is disabled.
+    """
+    account = reader.get(Account, delegation.account)
+    if account is not None and not is_delegation_live(runtime, delegation, account, now):
+        account_principal(runtime, account, AuthMethod.DELEGATION)  # says that it is disabled
+        account = None
+    if account is None:
+        raise RevokedToken(DELEGATION_OVER, reason="revoked")
+    own = runtime.grant(account.scope, account.networks)
+    return Principal(
+        id=account.id,
+        kind=PrincipalKind.ACCOUNT,
+        name=account.name,
+        method=AuthMethod.DELEGATION,
+        grants=(own.intersect(delegated_grant(runtime, delegation)),),
+        credential=delegation.id,
+        made_with=AuthMethod.DELEGATION,
+        epoch=account.epoch,
+        issued_at=delegation.created_at,
+        expires_at=delegation.expires_at,
+        delegation=delegation.id,
+        app=delegation.app,
     )
 
 

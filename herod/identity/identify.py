@@ -61,6 +61,7 @@ SUBJECTS: Final[Mapping[str, type[Record]]] = {
     AuthMethod.PASSWORD: Account,
     AuthMethod.USER_KEY: Account,
     AuthMethod.SERVICE_KEY: ApiKey,
+    AuthMethod.DELEGATION: Account,
     AuthMethod.PEER: PeerRule,
 }
 BAD_CLIENT: Final = "Unknown client_id or wrong client secret."
@@ -141,13 +142,17 @@ def token_principal(reader: Reader, runtime: Runtime, claims: Claims, now: int) 
     """The principal of a verified token, limited by the current grants of its parent credential.
 
     Raises:
-        BadToken: its subject was never here.
-        RevokedToken: the token was revoked, its epoch has ended, or its subject no longer exists.
+        BadToken: its subject was never here, or it is an app's without an audience.
+        RevokedToken: the token or its family was revoked, its epoch has ended, or its subject no longer exists.
         Disabled: its account is disabled.
     """
     mark = f"{claims.sub}/{claims.jti}"
     if mark in runtime.revoked or reader.get(Revocation, mark) is not None:
         raise RevokedToken("This token was revoked: get a new one.")
+    if claims.family is not None:
+        mark = f"{claims.sub}/{claims.family}"
+        if mark in runtime.revoked or reader.get(Revocation, mark) is not None:
+            raise RevokedToken("This token was revoked: get a new one.")
     return token_holder(reader, runtime, claims, now)
 
 
@@ -169,6 +174,8 @@ def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> 
         # Herod did not make this token. Only a parent with all networks needs the check: otherwise the token's names
         # are intersected with the parent's few.
         raise BadToken("The token names too many networks: ask for a new one.", reason="malformed")
+    if maker.delegation is not None and claims.aud is None:  # herod makes none for an app
+        raise BadToken("An app's token must be for one resource: ask for a new one.", reason="malformed")
     own = runtime.grant(tuple(claims.scope.split()), ("*",) if claims.networks is None else claims.networks)
     return Principal(
         id=maker.id,
@@ -182,6 +189,8 @@ def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> 
         issued_at=claims.iat,
         expires_at=claims.exp,
         audience=claims.aud,
+        delegation=maker.delegation,
+        app=maker.app,
     )
 
 

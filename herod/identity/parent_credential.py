@@ -5,6 +5,7 @@ A token or session names its parent credential in `via`:
     client_secret | password     the account itself
     user_key:ID | user_key:ID:EPOCH | service_key:ID | service_key:ID:EPOCH
                                  an API key and its epoch at the time; without one the epoch is 0
+    delegation:ID                what an account lets an app do: an app's token
     peer                         the peer rule that is the subject
     local_admin                  this process's local admin
     legacy_secret                the legacy secret that is the subject
@@ -16,6 +17,7 @@ from herod.credentials.keyring import Purpose
 from herod.identity.effective_principals import (
     LOCAL_ADMIN_ID,
     account_principal,
+    delegation_principal,
     is_in_overlap,
     key_principal,
     legacy_principal,
@@ -23,7 +25,7 @@ from herod.identity.effective_principals import (
     rule_principal,
 )
 from herod.identity.runtime_state import Runtime
-from herod.records import Account, ApiKey, PeerRule, Session, SessionEpoch
+from herod.records import Account, ApiKey, Delegation, PeerRule, Session, SessionEpoch
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import CLOCK_SKEW
@@ -34,6 +36,8 @@ __all__ = [
     "EVERYONE",
     "LOCAL_ADMIN_VIA",
     "cookie_principal",
+    "delegation_behind",
+    "delegation_via",
     "key_behind",
     "parent_of",
     "parent_of_session",
@@ -60,10 +64,21 @@ def via_of(principal: Principal) -> str:
     return str(principal.method)
 
 
+def delegation_via(delegation: Delegation) -> str:
+    """The `via` of the tokens of a delegation."""
+    return f"{AuthMethod.DELEGATION}:{delegation.id}"
+
+
 def key_behind(via: str) -> str | None:
     """The id of the API key that a token or session was made with, if any."""
     method, _, credential = via.partition(":")
     return credential.partition(":")[0] if method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY) else None
+
+
+def delegation_behind(via: str) -> str | None:
+    """The id of the delegation that an app's token is of, if it is one."""
+    method, _, delegation = via.partition(":")
+    return delegation if method == AuthMethod.DELEGATION else None
 
 
 def session_id(runtime: Runtime, cookie: str) -> str:
@@ -101,27 +116,25 @@ def parent_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoch: i
     method, _, credential = via.partition(":")
     match method:
         case AuthMethod.CLIENT_SECRET | AuthMethod.PASSWORD:
-            account = reader.get(Account, subject)
-            if account is None or (account.enabled and account.epoch != epoch):
-                raise RevokedToken(GONE, reason="revoked")
-            return account_principal(runtime, account, AuthMethod(method))
+            parent = _account(reader, runtime, subject, AuthMethod(method), epoch)
         case AuthMethod.USER_KEY | AuthMethod.SERVICE_KEY:
-            maker = _key_maker(reader, runtime, credential, now)
-            if maker is not None and (maker.id, maker.method, maker.epoch) == (subject, method, epoch):
-                return maker
+            parent = _key(reader, runtime, credential, now)
+            if parent is not None and (parent.id, parent.method, parent.epoch) != (subject, method, epoch):
+                parent = None
+        case AuthMethod.DELEGATION:
+            parent = _delegation(reader, runtime, credential, subject, epoch, now)
         case AuthMethod.PEER:
-            rule = reader.get(PeerRule, subject)
-            if rule is not None and rule.epoch == epoch and rule.id not in runtime.switched_off:
-                return rule_principal(runtime, [rule])
+            parent = _rule(reader, runtime, subject, epoch)
         case "local_admin" if subject == LOCAL_ADMIN_ID and epoch == runtime.boot_epoch:
-            return local_admin(runtime)
+            parent = local_admin(runtime)
         case AuthMethod.LEGACY_SECRET:
             secret = runtime.config.legacy.get(subject)
-            if secret is not None:
-                return legacy_principal(runtime, secret.id, secret.scope)
+            parent = None if secret is None else legacy_principal(runtime, secret.id, secret.scope)
         case _:
-            pass
-    raise RevokedToken(GONE, reason="revoked")
+            parent = None
+    if parent is None:
+        raise RevokedToken(GONE, reason="revoked")
+    return parent
 
 
 def cookie_principal(reader: Reader, runtime: Runtime, cookie: str, now: int) -> Principal:
@@ -188,7 +201,33 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     )
 
 
-def _key_maker(reader: Reader, runtime: Runtime, credential: str, now: int) -> Principal | None:
+def _account(reader: Reader, runtime: Runtime, subject: str, method: AuthMethod, epoch: int) -> Principal | None:
+    """The principal of the account itself, if it is in that epoch; a disabled one is reported as such."""
+    account = reader.get(Account, subject)
+    if account is None or (account.enabled and account.epoch != epoch):
+        return None
+    return account_principal(runtime, account, method)
+
+
+def _delegation(
+    reader: Reader, runtime: Runtime, delegation_id: str, subject: str, epoch: int, now: int
+) -> Principal | None:
+    """The principal of a delegation, if it is of that account in that epoch."""
+    delegation = reader.get(Delegation, delegation_id)
+    if delegation is None or (delegation.account, delegation.epoch) != (subject, epoch):
+        return None
+    return delegation_principal(reader, runtime, delegation, now)
+
+
+def _rule(reader: Reader, runtime: Runtime, subject: str, epoch: int) -> Principal | None:
+    """The principal of a peer rule, if it is in that epoch."""
+    rule = reader.get(PeerRule, subject)
+    if rule is None or rule.epoch != epoch or rule.id in runtime.switched_off:
+        return None
+    return rule_principal(runtime, [rule])
+
+
+def _key(reader: Reader, runtime: Runtime, credential: str, now: int) -> Principal | None:
     """The principal of the API key that `via` names, if the key is valid now and in that epoch."""
     key_id, _, epoch = credential.partition(":")
     key = reader.get(ApiKey, key_id)

@@ -1,8 +1,8 @@
 """Carries over to a restored store what must survive from the one it replaces, so that revoked access stays revoked.
 
 A backup is older than the store. These changes since are carried over: deletions, revocations, disabled accounts, keys
-and apps, newer passwords and secrets, and signing keys. All former tokens and sessions end: epochs jump, sessions are
-deleted. Whatever is undone by the restore, a narrower scope for example, is listed.
+and apps, newer passwords and secrets, and signing keys. All former tokens and sessions end: epochs jump, sessions and
+what people granted to apps are deleted. Whatever is undone by the restore, a narrower scope for example, is listed.
 
 Deletions are known by their tombstones, which are dropped after some time, so they are not enough: in a store that has
 continued since the backup and can be read completely, a missing record was deleted. By kind, in the replaced store:
@@ -11,7 +11,7 @@ continued since the backup and can be read completely, a missing record was dele
     resource                       missing there means deleted
     signing                        those there replace the backup's
     revocation, hash_key           those there are added; an extra one does no harm
-    session                        all end
+    session, delegation            all end
     deletion                       those there are added, unless the account exists again: the daemon continues them
     resource_tally                 counted again
     guess, legacy_use              counters: the backup's are kept
@@ -31,6 +31,7 @@ from herod.records import (
     Account,
     ApiKey,
     App,
+    Delegation,
     Deletion,
     HashKey,
     PeerRule,
@@ -51,6 +52,8 @@ R = TypeVar("R", Account, ApiKey, App)
 # random part.
 EPOCH_LEAP: Final = 1_000_000
 EPOCH_LEAP_BITS: Final = 32
+# Deleted by every restore: they were made with what has another epoch now.
+ENDED: Final[tuple[type[Record], ...]] = (Session, Delegation)
 DELETED_WHERE_MISSING: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, App, Resource)
 
 
@@ -106,7 +109,7 @@ def carry_over(tx: Writer, present: Present, types: Mapping[str, type[Record]]) 
         record_type = types.get(kind)
         if record_type is None or record_type is SigningKeyRecord or not tx.delete(record_type, id_):
             continue
-        if record_type is not Session and record_type is not Revocation:
+        if record_type not in ENDED and record_type is not Revocation:
             restored.deleted.append((kind, id_))
     for revocation in present.revocations:
         tx.put(revocation)
@@ -127,7 +130,7 @@ def carry_over(tx: Writer, present: Present, types: Mapping[str, type[Record]]) 
 
 
 def end_everything(tx: Writer, present: Iterable[Account | PeerRule | ApiKey] = ()) -> int:
-    """End all tokens by a jump of the epochs, and all sessions; return the number of sessions."""
+    """End all tokens by a jump of the epochs, all sessions and delegations; return the number of sessions."""
     known = {record.id: record.epoch for record in present}
     leap = EPOCH_LEAP + randbits(EPOCH_LEAP_BITS)
     holders: list[Account | PeerRule | ApiKey] = [*tx.scan(Account), *tx.scan(PeerRule), *tx.scan(ApiKey)]
@@ -135,10 +138,11 @@ def end_everything(tx: Writer, present: Iterable[Account | PeerRule | ApiKey] = 
         epoch = max(holder.epoch, known.get(holder.id, 0)) + leap
         changes = {"former_epoch": epoch + 1} if isinstance(holder, ApiKey) else {}
         tx.put(msgspec.structs.replace(holder, epoch=epoch, **changes))
-    sessions = list(tx.scan(Session))
-    for session in sessions:
-        tx.delete(Session, session.id)
-    return len(sessions)
+    sessions = tx.count(Session)
+    for record_type in ENDED:
+        for record in list(tx.scan(record_type)):
+            tx.delete(record_type, record.id)
+    return sessions
 
 
 def offline_event(operation: str, *, now: int, uid: int, target: str | None = None) -> AuditEvent:

@@ -13,7 +13,7 @@ from herod.operations.resources import owned_resources, resource_counts
 from herod.operations.sessions import list_and_end_sessions, session_lifecycle, terminal_sign_in_codes
 from herod.operations.supervisor import hero_supervisor_methods
 from herod.operations.system import backup, explain, health_and_whoami, metrics, overview
-from herod.operations.tokens import change_feed, introspection, issue_validate_revoke
+from herod.operations.tokens import change_feed, introspection, issue_and_validate, token_revocation
 from herod.pipeline.operation_definition import Operation
 
 __all__ = ["OPERATIONS"]
@@ -21,7 +21,8 @@ __all__ = ["OPERATIONS"]
 MODULES: Final[tuple[ModuleType, ...]] = (
     health_and_whoami,
     login_and_registration,
-    issue_validate_revoke,
+    issue_and_validate,
+    token_revocation,
     introspection,
     change_feed,
     user_administration,

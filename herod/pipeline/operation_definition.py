@@ -303,6 +303,7 @@ _METHOD_NAMES: Final = {
     AuthMethod.LEGACY_SECRET: "a legacy secret",
     AuthMethod.JWT: "an access token",
     AuthMethod.APP: "an app's client_id",
+    AuthMethod.DELEGATION: "an app's access token",
     AuthMethod.ANONYMOUS: "no credential",
 }
 

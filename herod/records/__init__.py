@@ -5,6 +5,7 @@ A record is immutable; a change replaces it. Fields may be added with a default;
 
 from herod.records.accounts_and_keys import REGISTERED, SERVICE_KEYS, Account, ApiKey
 from herod.records.apps import App
+from herod.records.delegations import Delegation
 from herod.records.housekeeping import ClockRecord, Deletion, GuessCount, HashKey, LegacyUse
 from herod.records.peer_rules import PeerRule
 from herod.records.record import FieldUse, Record
@@ -20,6 +21,7 @@ __all__ = [
     "ApiKey",
     "App",
     "ClockRecord",
+    "Delegation",
     "Deletion",
     "FieldUse",
     "GuessCount",
@@ -52,4 +54,5 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     SessionEpoch,
     ResourceTally,
     Deletion,
+    Delegation,
 )

@@ -8,10 +8,12 @@ __all__ = ["Revocation", "SigningKeyRecord"]
 
 
 class Revocation(Record, frozen=True, kw_only=True):
-    """A revoked token. `id` is `sub/jti`; the record is purged once the token has expired.
+    """A revoked token, or family of tokens. `id` is `sub/jti`; the record is purged once the token has expired.
 
     Attributes:
+        jti: the token's id, or the id of the family, all of whose tokens it ends.
         epoch: the token's epoch: once its subject has another one, the record is not needed. None: unknown.
+        delegation: the id of the delegation of an app's token: an app can fill only its own delegation's share.
     """
 
     kind: ClassVar[str] = "revocation"
@@ -19,11 +21,12 @@ class Revocation(Record, frozen=True, kw_only=True):
     subject: str
     jti: str
     epoch: int | None = None
+    delegation: str | None = None
 
     @property
     def owner_id(self) -> str:
-        """The subject of the token."""
-        return self.subject
+        """The subject of the token, or the delegation of an app's."""
+        return self.subject if self.delegation is None else self.delegation
 
 
 class SigningKeyRecord(Record, frozen=True, kw_only=True):

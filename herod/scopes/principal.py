@@ -29,6 +29,7 @@ class AuthMethod(StrEnum):
     LEGACY_SECRET = "legacy_secret"  # noqa: S105 - a method's name
     PEER = "peer"
     APP = "app"
+    DELEGATION = "delegation"
     ANONYMOUS = "anonymous"
 
 
@@ -108,6 +109,8 @@ class Principal(msgspec.Struct, frozen=True):
         is_former: the key was presented with its former secret, which stays valid for a while after a rotation.
         parts: if there are several grants, one principal for each, in the same order; a token or session is made by
             one of them. Empty otherwise.
+        delegation: the id of the delegation that an app's token is of; such a principal makes nothing that lasts.
+        app: the client_id of that app.
     """
 
     id: str
@@ -124,6 +127,8 @@ class Principal(msgspec.Struct, frozen=True):
     audience: str | None = None
     is_former: bool = False
     parts: "tuple[Principal, ...]" = ()
+    delegation: str | None = None
+    app: str | None = None
 
     def is_live(self, now: int) -> bool:
         """Whether `now` is within the window of one of the grants."""

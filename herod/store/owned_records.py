@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, TypeVar
 
-from herod.records import Account, ApiKey, Deletion, Record, Session, SessionEpoch
+from herod.records import Account, ApiKey, Delegation, Deletion, Record, Revocation, Session, SessionEpoch
 from herod.store.store_interface import Reader, Store, Writer
 
 __all__ = [
@@ -24,7 +24,10 @@ __all__ = [
 
 R = TypeVar("R", bound=Record)
 
-OWNED: Final[Mapping[type[Record], tuple[type[Record], ...]]] = {Account: (ApiKey, Session)}
+OWNED: Final[Mapping[type[Record], tuple[type[Record], ...]]] = {
+    Account: (ApiKey, Session, Delegation),
+    Delegation: (Revocation,),  # all tokens of a delegation end with it
+}
 """Record type → the types whose records are deleted with their owner."""
 # The most records that one transaction deletes: about 10 ms.
 DELETED_AT_ONCE: Final = 200
@@ -90,9 +93,17 @@ def _continue(tx: Writer) -> None:
 
 def _delete_some(tx: Writer, record_type: type[Record], id_: str) -> tuple[dict[type[Record], list[str]], bool]:
     """Delete at most `DELETED_AT_ONCE` of the records that such a record owns; and whether none is left."""
-    gone: dict[type[Record], list[str]] = {}
-    room = DELETED_AT_ONCE
+    owned_types = OWNED.get(record_type, ())
+    gone: dict[type[Record], list[str]] = {owned: [] for owned in owned_types}
+    for record in islice(_everything_owned(tx, record_type, id_), DELETED_AT_ONCE):
+        tx.delete(type(record), record.id)
+        gone.setdefault(type(record), []).append(record.id)
+    return gone, not any(tx.count_owned(owned, id_, limit=1) for owned in owned_types)
+
+
+def _everything_owned(reader: Reader, record_type: type[Record], id_: str) -> Iterator[Record]:
+    """Each record that such a record owns, after what it owns itself: none is left without its owner."""
     for owned in OWNED.get(record_type, ()):
-        gone[owned] = delete_owned(tx, owned, id_, limit=room)
-        room -= len(gone[owned])
-    return gone, not any(tx.count_owned(owned, id_, limit=1) for owned in gone)
+        for record in owned_by(reader, owned, id_):
+            yield from _everything_owned(reader, owned, record.id)
+            yield record

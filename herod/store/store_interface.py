@@ -12,7 +12,7 @@ import msgspec
 
 from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
-from herod.records import GuessCount, Record, Revocation, Session
+from herod.records import Delegation, GuessCount, Record, Revocation, Session
 from herod.store.audit_filter import AuditFilter
 from herod.store.notifier import ChangeNotifier
 from herod.store.page_cursors import Order
@@ -52,6 +52,7 @@ EXPIRED_KEPT_SECONDS: Final = 86_400
 PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
     (Session, EXPIRED_KEPT_SECONDS),
     (Revocation, EXPIRED_KEPT_SECONDS),
+    (Delegation, EXPIRED_KEPT_SECONDS),
     (GuessCount, 0),
 )
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from herod.audit_event import AuditEvent
-from herod.records import Account, ApiKey, App, GuessCount, PeerRule, Resource, Revocation, Session
+from herod.records import Account, ApiKey, App, Delegation, GuessCount, PeerRule, Resource, Revocation, Session
 
 SECRET = "a secret for tests that is long enough"
 
@@ -59,9 +59,38 @@ def session(id: str = "session1", **changes: Any) -> Session:
     )
 
 
-def revocation(jti: str = "jti1", *, expires_at: int = 200) -> Revocation:
+def revocation(
+    jti: str = "jti1", *, expires_at: int = 200, subject: str = "ada", delegation: str | None = None
+) -> Revocation:
     """A revoked token."""
-    return Revocation(id=f"ada/{jti}", created_at=100, expires_at=expires_at, subject="ada", jti=jti)
+    return Revocation(
+        id=f"{subject}/{jti}",
+        created_at=100,
+        expires_at=expires_at,
+        subject=subject,
+        jti=jti,
+        delegation=delegation,
+    )
+
+
+def delegation(id: str = "delegation1", **changes: Any) -> Delegation:
+    """What an account lets an app do."""
+    return Delegation(
+        **{
+            "id": id,
+            "created_at": 100,
+            "expires_at": 200,
+            "account": "ada",
+            "epoch": 1,
+            "app": "app1",
+            "app_name": "Agent",
+            "app_origin": "dynamic",
+            "resource": "http://localhost:3350/mcp",
+            "scope": ("read",),
+            "networks": ("*",),
+            **changes,
+        }
+    )
 
 
 def rule(id: str = "rule1", subject: str = "uid:1000") -> PeerRule:

@@ -15,7 +15,7 @@ from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 from herod.store.store_interface import Cursor, Order, Usage, Writer
 from herod_client.core.errors import Conflict, HerodError
-from store.samples import SECRET, account, app, event, guess, key, revocation, rule, session
+from store.samples import SECRET, account, app, delegation, event, guess, key, revocation, rule, session
 
 IDS = ("a", "b", "c", "d")
 WORDS = ("x", "y", "z")
@@ -60,6 +60,10 @@ records: st.SearchStrategy[Record] = st.one_of(
     ),
     st.builds(lambda id_, at: session(id_, subject=id_, expires_at=at), st.sampled_from(IDS), st.none() | times),
     st.builds(lambda jti, at: revocation(jti, expires_at=at), st.sampled_from(IDS), times),
+    st.builds(
+        lambda id_, owner, at: delegation(id_, account=owner, expires_at=at),
+        st.sampled_from(IDS), st.sampled_from(IDS), times,
+    ),
     st.builds(rule, st.sampled_from(IDS), st.sampled_from(WORDS)),
     st.builds(lambda id_, name: app(id_, name=name), st.sampled_from(IDS), st.sampled_from(WORDS)),
     st.builds(lambda id_, at: guess(id_, expires_at=at), st.sampled_from(IDS), times),

@@ -4,7 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from herod.records import RECORD_TYPES, Account, ApiKey, Deletion, Record, Resource, Revocation, Session, SessionEpoch
+from herod.records import (
+    RECORD_TYPES,
+    Account,
+    ApiKey,
+    Delegation,
+    Deletion,
+    Record,
+    Resource,
+    Revocation,
+    Session,
+    SessionEpoch,
+)
 from herod.store.memory_store import MemoryStore
 from herod.store.owned_records import (
     DELETED_AT_ONCE,
@@ -16,11 +27,10 @@ from herod.store.owned_records import (
     owned_by,
 )
 from herod.store.store_interface import Writer
-from store.samples import SECRET, account, key, session
+from store.samples import SECRET, account, delegation, key, revocation, session
 
-# A resource belongs to its claimant. A revocation must outlive its token's account, and expires by itself. The owner of
-# an account only says whether it registered itself.
-STAY = {Account, Resource, Revocation}
+# A resource belongs to its claimant. The owner of an account only says whether it registered itself.
+STAY = {Account, Resource}
 
 
 def filling(keys: int) -> "list[Record]":
@@ -59,7 +69,7 @@ async def test_deleted_with_their_owner(store: MemoryStore) -> None:
     """Keys and sessions are deleted with their account, if few at once; others' records and its service keys stay."""
     await fill(store, 20)
     gone = await store.write(lambda tx: delete_with_owned(tx, account("ada"), now=1))
-    assert gone == {ApiKey: [f"ada-{number:03}" for number in range(20)], Session: ["ada-session"]}
+    assert gone == {ApiKey: [f"ada-{number:03}" for number in range(20)], Session: ["ada-session"], Delegation: []}
     assert store.get(Account, "ada") is None
     assert (store.count(ApiKey), store.count(Session), store.count(Account)) == (21, 1, 1)
     assert store.count(Deletion) == 0
@@ -122,8 +132,29 @@ async def test_one_kind(store: MemoryStore) -> None:
     assert store.get(Account, "ada") is not None
 
 
+async def test_what_belongs_to_what_belongs_to_it(store: MemoryStore) -> None:
+    """A delegation goes with its account, and the revocations of its tokens with it, however many; others' stay."""
+
+    def put(tx: Writer) -> None:
+        for owner in ("ada", "eve"):
+            tx.put(account(owner))
+            tx.put(delegation(f"{owner}-app", account=owner))
+            tx.put(revocation(f"{owner}-own", subject=owner))
+            for number in range(DELETED_AT_ONCE + 1):
+                tx.put(revocation(f"{owner}-{number}", subject=owner, delegation=f"{owner}-app"))
+
+    await store.write(put)
+    await store.write(lambda tx: delete_with_owned(tx, account("ada"), now=1))
+    assert store.get(Delegation, "ada-app") is not None  # refused without its account, and deleted last
+    await finish_deletions(store)
+    assert [one.id for one in store.scan(Delegation)] == ["eve-app"]
+    assert store.count(Revocation) == DELETED_AT_ONCE + 3
+    assert not list(owned_by(store, Revocation, "ada-app"))
+
+
 @pytest.mark.parametrize("record_type", RECORD_TYPES)
 def test_no_kind_is_forgotten(record_type: type[Record]) -> None:
-    """Every record type with an owner is deleted with its account, or listed here as an exception."""
+    """Every record type with an owner is deleted with what it belongs to, or listed here as an exception."""
     if record_type.owner_id is not Record.owner_id:
-        assert (record_type in OWNED[Account]) != (record_type in STAY)
+        owned = [one for types in OWNED.values() for one in types]
+        assert (record_type in owned) != (record_type in STAY)

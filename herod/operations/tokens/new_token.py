@@ -2,13 +2,14 @@
 
 from typing import NamedTuple
 
-from herod.identity.parent_credential import via_of
+from herod.identity.parent_credential import delegation_via, via_of
 from herod.pipeline.operation_definition import Context
+from herod.records import Delegation
 from herod.scopes.principal import Principal
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.key_format import new_id
 
-__all__ = ["NewToken", "issue_token"]
+__all__ = ["NewToken", "issue_app_token", "issue_token"]
 
 
 class NewToken(NamedTuple):
@@ -42,5 +43,40 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
         networks=None if "*" in grant.networks else tuple(sorted(grant.networks)),
         aud=resource,
         client_id=None if resource is None else principal.id,
+    )
+    return NewToken(issue(claims, runtime.signing.current), end - context.now)
+
+
+def issue_app_token(
+    context: Context, delegation: Delegation, *, scope: str, audience: str, family: str | None, ttl: int
+) -> NewToken:
+    """Sign an access token of an app (RFC 9068), which expires no later than its delegation.
+
+    It names the delegation's networks; what it may do is narrowed at each use to what the account holds then.
+
+    Args:
+        delegation: what the account granted; live, which the caller has checked.
+        scope: within the delegation's, which the caller has checked.
+        audience: the resource that it is for, or the app's client_id for a token that is good at `/userinfo` alone.
+        family: the id of the family of refresh tokens that it belongs to; revoking that ends it.
+        ttl: seconds; at most the `token_ttl` of the settings, beyond which no token is accepted.
+    """
+    runtime = context.runtime
+    end = context.now + min(ttl, runtime.config.token_ttl)
+    if delegation.expires_at is not None:
+        end = min(end, delegation.expires_at)
+    claims = Claims(
+        sub=delegation.account,
+        iss=runtime.config.public_url,
+        iat=context.now,
+        exp=end,
+        scope=scope,
+        jti=new_id(),
+        epoch=delegation.epoch,
+        via=delegation_via(delegation),
+        networks=None if "*" in delegation.networks else tuple(sorted(delegation.networks)),
+        aud=audience,
+        client_id=delegation.app,
+        family=family,
     )
     return NewToken(issue(claims, runtime.signing.current), end - context.now)

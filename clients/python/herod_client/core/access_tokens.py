@@ -56,7 +56,7 @@ _TYPS: Final = frozenset({PLAIN_TYP, AUDIENCE_TYP})
 
 # crit and b64 change how a token is read; the others carry a key.
 FORBIDDEN_HEADERS: Final = frozenset({"b64", "crit", "jwk", "jku", "x5u", "x5c"})
-_OPTIONAL_CLAIMS: Final = ("networks", "aud", "client_id")
+_OPTIONAL_CLAIMS: Final = ("networks", "aud", "client_id", "family")
 
 Filled = Annotated[str, msgspec.Meta(min_length=1)]
 # Ids of tokens are stored: in revocations and in the audit log.
@@ -77,6 +77,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
         networks: None, and absent from the token, means all.
         aud: None unless an audience was requested (RFC 8707).
         client_id: with `aud` only.
+        family: the id of the family of an app's token, all of which can be revoked at once.
     """
 
     sub: Id
@@ -90,6 +91,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     networks: tuple[str, ...] | None = None
     aud: str | None = None
     client_id: str | None = None
+    family: Id | None = None
 
 
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):

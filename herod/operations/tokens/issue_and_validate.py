@@ -1,44 +1,32 @@
-"""Access tokens: issue for a client or a local process, validate for services, revoke."""
+"""Access tokens: issue for a client or a local process, and validate for services."""
 
 import re
-from itertools import islice
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from herod.identity.identify import token_holder
 from herod.identity.own_resources import canonical_resource, own_resource
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command, query
-from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Network, Scope, Verbatim
-from herod.pipeline.privilege_ceilings import check_target, is_admin
+from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Network, Scope
 from herod.pipeline.result_views import TokenAnswer, networks_list
-from herod.pipeline.targets import grants_of
-from herod.records import Account, PeerRule, Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
-from herod.store.owned_records import DELETED_AT_ONCE, owned_by
-from herod.store.store_interface import Reader, Store, Writer
-from herod_client.core.access_tokens import Claims
+from herod.store.store_interface import Store, Writer
 from herod_client.core.errors import (
-    ExpiredToken,
-    FutureToken,
     InvalidRequest,
     InvalidScope,
     InvalidTarget,
-    TargetDenied,
     Unauthenticated,
     UnsupportedGrantType,
-    UnsupportedTokenType,
 )
 from herod_client.core.grants import check_required_network
-from herod_client.core.key_format import looks_like_key
 from herod_client.core.refusal_reasons import RefusalReason, refusal_reason
 from herod_client.core.scope_graph import canonical_scope, split_scope
 
-__all__ = ["token_create", "token_revoke", "token_validate"]
+__all__ = ["token_create", "token_validate"]
 
 CLIENT_CREDENTIALS: Final = "client_credentials"
 # An absolute URI without a fragment (RFC 3986, sections 2 and 3.1; RFC 8707, section 2).
@@ -100,21 +88,6 @@ class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
     jti: str | msgspec.UnsetType = msgspec.UNSET
     method: str | msgspec.UnsetType = msgspec.UNSET
     reason: RefusalReason | msgspec.UnsetType = msgspec.UNSET
-
-
-class RevokeToken(Params, frozen=True, kw_only=True):
-    """RFC 7009, section 2.1."""
-
-    elsewhere = CLIENT_IN_HEADER
-
-    token: Verbatim
-    token_type_hint: Verbatim | None = None
-
-
-class Revoked(msgspec.Struct, frozen=True):
-    """A token that was already invalid counts as revoked (RFC 7009, section 2.2)."""
-
-    revoked: bool
 
 
 @command(
@@ -183,68 +156,6 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         jti=principal.credential,
         method=principal.method,
     )
-
-
-def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, record: None) -> None:
-    """Revoke a token in this process while the store cannot be written."""
-    claims = _revocable(reader, context, params.token)
-    if claims is not None:
-        context.target = claims.jti
-        context.runtime.revoked[_mark(claims)] = claims.exp
-        context.runtime.counters["unwritten"] += 1
-
-
-@command(
-    "token.revoke",
-    credential=True,
-    gives=GivesNothing("ends access"),
-    needs=Access.AUTHENTICATED,
-    target=NoTarget("a token is not a record: the handler checks its subject"),
-    example={"token": "eyJhbGciOiJIUzI1NiJ9.eyJ….4fZ0…"},
-    http=("POST /revoke",),
-    tool=Tool("revoke_token", destructive=True, idempotent=True),
-    unwritten=_revoke_in_memory,
-    form=True,
-)
-def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
-    """Revoke an access token (RFC 7009): your own, or any as admin.
-
-    When its subject has as many revoked tokens as the settings allow, all of the subject's tokens end.
-    """
-    claims = _revocable(tx, context, params.token)
-    if claims is not None and tx.get(Revocation, _mark(claims)) is None:
-        context.target = claims.jti
-        _make_room(tx, context, claims.sub)
-        tx.put(
-            Revocation(
-                id=_mark(claims),
-                created_at=context.now,
-                expires_at=claims.exp,
-                subject=claims.sub,
-                jti=claims.jti,
-                epoch=claims.epoch,
-            )
-        )
-    return Revoked(revoked=True)
-
-
-def _make_room(tx: Writer, context: Context, subject_id: str) -> None:
-    """Keep the number of a subject's revocations bounded without refusing one: if there are too many, end all tokens.
-
-    A new epoch ends them all, and makes the records of those that were revoked before superfluous.
-    """
-    most = context.runtime.config.quotas.revocations
-    subject = tx.get(Account, subject_id) or tx.get(PeerRule, subject_id)  # others have no epoch in the store
-    if subject is None or tx.count_owned(Revocation, subject_id, limit=most) < most:
-        return
-    oldest = list(islice(owned_by(tx, Revocation, subject_id), DELETED_AT_ONCE))
-    superfluous = [one for one in oldest if one.epoch not in (None, subject.epoch)]
-    if not superfluous:
-        tx.put(msgspec.structs.replace(subject, epoch=subject.epoch + 1))
-        context.target = subject_id
-        superfluous = oldest
-    for one in superfluous:
-        tx.delete(Revocation, one.id)
 
 
 def _everything(context: Context) -> tuple[Principal, str]:
@@ -327,46 +238,3 @@ def _lacking(principal: Principal, bits: int, network: str | None) -> RefusalRea
     if network is not None and not any(grant.proves(network) for grant in grants):
         return RefusalReason.NETWORK
     return None
-
-
-def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
-    """The claims of the token to revoke; None if it is already invalid.
-
-    Raises:
-        InvalidRequest: it is empty.
-        UnsupportedTokenType: it is an API key.
-        TargetDenied: it belongs to another principal, and the actor is not an admin or holds less than that principal.
-    """
-    if not token.strip():
-        raise InvalidRequest("The parameter 'token' is empty: give the token to revoke.")
-    if looks_like_key(token):
-        raise UnsupportedTokenType("This is an API key: delete it with keys.delete.", hint="herod key delete ID")
-    now = context.now
-    try:
-        try:
-            claims = context.runtime.claims(token, now)
-        except ExpiredToken:  # the clock may be ahead, and the token valid again once it is corrected
-            now = context.process.steady.earliest(now)
-            claims = context.runtime.claims(token, now)
-        except FutureToken as error:  # it becomes valid in time, or when the clock is corrected
-            now = error.begins
-            claims = context.runtime.claims_at(token, now)
-    except Unauthenticated:
-        return None
-    try:
-        # Not `token_principal`: a token that is revoked only in memory must still be written to the store.
-        grants = token_holder(reader, context.runtime, claims, now).grants
-    except Unauthenticated:
-        if claims.sub not in context.runtime.switched_off:
-            return None
-        grants = grants_of(reader, context, claims.sub)  # its holder is back after a restart, and so is the token
-    principal = context.principal
-    if claims.sub not in {principal.id, *(part.id for part in principal.parts)}:
-        if not is_admin(context):
-            raise TargetDenied("This token is not yours: only its holder or an admin can revoke it.")
-        check_target(context, *grants)
-    return claims
-
-
-def _mark(claims: Claims) -> str:
-    return f"{claims.sub}/{claims.jti}"
