@@ -48,6 +48,9 @@ class Purpose(StrEnum):
     OWNERSHIP = "ownership"
     DYNAMIC_APPS = "dynamic_apps"
     DYNAMIC_APP_SECRETS = "dynamic_app_secrets"
+    REFRESH_TOKENS = "refresh_tokens"
+    AUTHORIZATION_CODES = "authorization_codes"
+    AUTHORIZATION_REQUESTS = "authorization_requests"
 
 
 CARRIED: Final = (Purpose.KEY_HASHES, Purpose.OWNERSHIP)

@@ -11,7 +11,9 @@ continued since the backup and can be read completely, a missing record was dele
     resource                       missing there means deleted
     signing                        those there replace the backup's
     revocation, hash_key           those there are added; an extra one does no harm
-    session, delegation            all end
+    session, delegation,
+    authorization_code,
+    token_family                   all end
     deletion                       those there are added, unless the account exists again: the daemon continues them
     resource_tally                 counted again
     guess, legacy_use              counters: the backup's are kept
@@ -31,6 +33,7 @@ from herod.records import (
     Account,
     ApiKey,
     App,
+    AuthorizationCode,
     Delegation,
     Deletion,
     HashKey,
@@ -40,6 +43,7 @@ from herod.records import (
     Revocation,
     Session,
     SigningKeyRecord,
+    TokenFamily,
 )
 from herod.store.store_interface import Writer
 
@@ -53,7 +57,7 @@ R = TypeVar("R", Account, ApiKey, App)
 EPOCH_LEAP: Final = 1_000_000
 EPOCH_LEAP_BITS: Final = 32
 # Deleted by every restore: they were made with what has another epoch now.
-ENDED: Final[tuple[type[Record], ...]] = (Session, Delegation)
+ENDED: Final[tuple[type[Record], ...]] = (Session, Delegation, AuthorizationCode, TokenFamily)
 DELETED_WHERE_MISSING: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, App, Resource)
 
 

@@ -7,6 +7,7 @@ from herod.records.accounts_and_keys import REGISTERED, SERVICE_KEYS, Account, A
 from herod.records.apps import App
 from herod.records.delegations import Delegation
 from herod.records.housekeeping import ClockRecord, Deletion, GuessCount, HashKey, LegacyUse
+from herod.records.oauth_grants import AuthorizationCode, TokenFamily
 from herod.records.peer_rules import PeerRule
 from herod.records.record import FieldUse, Record
 from herod.records.resources import Resource, ResourceTally, resource_owner
@@ -20,6 +21,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "App",
+    "AuthorizationCode",
     "ClockRecord",
     "Delegation",
     "Deletion",
@@ -35,6 +37,7 @@ __all__ = [
     "Session",
     "SessionEpoch",
     "SigningKeyRecord",
+    "TokenFamily",
     "resource_owner",
 ]
 
@@ -55,4 +58,6 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     ResourceTally,
     Deletion,
     Delegation,
+    AuthorizationCode,
+    TokenFamily,
 )

@@ -9,7 +9,18 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, TypeVar
 
-from herod.records import Account, ApiKey, Delegation, Deletion, Record, Revocation, Session, SessionEpoch
+from herod.records import (
+    Account,
+    ApiKey,
+    AuthorizationCode,
+    Delegation,
+    Deletion,
+    Record,
+    Revocation,
+    Session,
+    SessionEpoch,
+    TokenFamily,
+)
 from herod.store.store_interface import Reader, Store, Writer
 
 __all__ = [
@@ -26,7 +37,7 @@ R = TypeVar("R", bound=Record)
 
 OWNED: Final[Mapping[type[Record], tuple[type[Record], ...]]] = {
     Account: (ApiKey, Session, Delegation),
-    Delegation: (Revocation,),  # all tokens of a delegation end with it
+    Delegation: (AuthorizationCode, TokenFamily, Revocation),  # all tokens of a delegation end with it
 }
 """Record type → the types whose records are deleted with their owner."""
 # The most records that one transaction deletes: about 10 ms.

@@ -12,7 +12,7 @@ import msgspec
 
 from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
-from herod.records import Delegation, GuessCount, Record, Revocation, Session
+from herod.records import AuthorizationCode, Delegation, GuessCount, Record, Revocation, Session, TokenFamily
 from herod.store.audit_filter import AuditFilter
 from herod.store.notifier import ChangeNotifier
 from herod.store.page_cursors import Order
@@ -54,6 +54,8 @@ PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
     (Revocation, EXPIRED_KEPT_SECONDS),
     (Delegation, EXPIRED_KEPT_SECONDS),
     (GuessCount, 0),
+    (AuthorizationCode, EXPIRED_KEPT_SECONDS),
+    (TokenFamily, EXPIRED_KEPT_SECONDS),
 )
 
 

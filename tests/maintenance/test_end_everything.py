@@ -4,7 +4,8 @@ from itertools import pairwise
 
 from herod.identity.credential_types import Bearer, PeerClaim
 from herod.maintenance.restore_reconciliation import end_everything
-from herod.records import Account, PeerRule
+from herod.records import Account, AuthorizationCode, PeerRule, TokenFamily
+from store.samples import code, family
 from support.herod_in_memory import STRANGER, TCP, Harness
 
 
@@ -47,3 +48,11 @@ async def test_epochs_only_go_up(harness: Harness) -> None:
     assert all(later[0] > sooner[0] and later[1] > sooner[1] for sooner, later in pairwise(seen))
     steps = {later[1] - sooner[1] for sooner, later in pairwise(seen)}
     assert len(steps) == 3
+
+
+async def test_every_code_and_family_ends(harness: Harness) -> None:
+    """No authorization code, and no refresh token, is left."""
+    await harness.store.write(lambda tx: tx.put(code()))
+    await harness.store.write(lambda tx: tx.put(family()))
+    await harness.store.write(end_everything)
+    assert (harness.store.count(AuthorizationCode), harness.store.count(TokenFamily)) == (0, 0)

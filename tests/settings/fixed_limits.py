@@ -164,6 +164,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "bytes of the `client_id` of an app that registered itself": (
             "herod.credentials.dynamic_client_ids:MAX_CLIENT_ID_BYTES"
         ),
+        "rotations of a refresh token in a family": "herod.credentials.refresh_tokens:MAX_NUMBER",
     },
     "Sign-in and guessing": {
         "password hashes at a time": "herod.pipeline.process.worker_thread:MAX_WORKERS",
@@ -387,6 +388,7 @@ NO_LIMITS: Final = frozenset(
         "herod.operations.keys.list_filters:UNUSED_SECONDS",
         "herod.operations.peers.peer_rules:MAX_ID",
         "herod.operations.sessions.session_lifecycle:COOKIE_CHARACTERS",
+        "herod.credentials.refresh_tokens:NUMBER_CHARS",
         "herod.operations.system.admin_warnings:BACKUP_SECONDS",
         "herod.operations.system.admin_warnings:CERTIFICATE_SECONDS",
         "herod.operations.system.admin_warnings:LEGACY_SECONDS",

@@ -3,7 +3,19 @@
 from typing import Any
 
 from herod.audit_event import AuditEvent
-from herod.records import Account, ApiKey, App, Delegation, GuessCount, PeerRule, Resource, Revocation, Session
+from herod.records import (
+    Account,
+    ApiKey,
+    App,
+    AuthorizationCode,
+    Delegation,
+    GuessCount,
+    PeerRule,
+    Resource,
+    Revocation,
+    Session,
+    TokenFamily,
+)
 
 SECRET = "a secret for tests that is long enough"
 
@@ -132,6 +144,52 @@ def resource(id: str = "sid1", **changes: Any) -> Resource:
 def guess(id: str = "guess1", *, expires_at: int = 200) -> GuessCount:
     """A count of guesses."""
     return GuessCount(id=id, created_at=100, expires_at=expires_at, marks=((100, 1),))
+
+
+def code(id: str = "code1", **changes: Any) -> AuthorizationCode:
+    """A code that is not used yet."""
+    return AuthorizationCode(
+        **{
+            "id": id,
+            "created_at": 100,
+            "expires_at": 160,
+            "delegation": "delegation1",
+            "account": "ada",
+            "session": "session1",
+            "app": "app1",
+            "redirect_uri": "http://127.0.0.1/callback",
+            "challenge": "c",
+            "resource": "http://localhost/mcp",
+            "scope": ("read",),
+            "nonce": "",
+            "auth_time": 90,
+            **changes,
+        }
+    )
+
+
+def family(id: str = "family1", **changes: Any) -> TokenFamily:
+    """A family whose tokens may be refreshed."""
+    return TokenFamily(
+        **{
+            "id": id,
+            "created_at": 100,
+            "expires_at": 200,
+            "delegation": "delegation1",
+            "account": "ada",
+            "session": "session1",
+            "app": "app1",
+            "resource": "http://localhost/mcp",
+            "scope": ("read",),
+            "auth_time": 90,
+            "epoch": 1,
+            "is_refreshed": True,
+            "is_rotated": True,
+            "used_at": 100,
+            "ends_at": 300,
+            **changes,
+        }
+    )
 
 
 def event(number: int = 1, **changes: Any) -> AuditEvent:

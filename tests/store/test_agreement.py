@@ -15,7 +15,7 @@ from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 from herod.store.store_interface import Cursor, Order, Usage, Writer
 from herod_client.core.errors import Conflict, HerodError
-from store.samples import SECRET, account, app, delegation, event, guess, key, revocation, rule, session
+from store.samples import SECRET, account, app, code, delegation, event, family, guess, key, revocation, rule, session
 
 IDS = ("a", "b", "c", "d")
 WORDS = ("x", "y", "z")
@@ -67,6 +67,8 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(rule, st.sampled_from(IDS), st.sampled_from(WORDS)),
     st.builds(lambda id_, name: app(id_, name=name), st.sampled_from(IDS), st.sampled_from(WORDS)),
     st.builds(lambda id_, at: guess(id_, expires_at=at), st.sampled_from(IDS), times),
+    st.builds(lambda id_, owner: code(id_, delegation=owner), st.sampled_from(IDS), st.sampled_from(IDS)),
+    st.builds(lambda id_, owner: family(id_, delegation=owner), st.sampled_from(IDS), st.sampled_from(IDS)),
 )  # fmt: skip
 steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda record, lenient: put(record, is_lenient=lenient), records, st.booleans()),

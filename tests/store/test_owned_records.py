@@ -8,6 +8,7 @@ from herod.records import (
     RECORD_TYPES,
     Account,
     ApiKey,
+    AuthorizationCode,
     Delegation,
     Deletion,
     Record,
@@ -15,6 +16,7 @@ from herod.records import (
     Revocation,
     Session,
     SessionEpoch,
+    TokenFamily,
 )
 from herod.store.memory_store import MemoryStore
 from herod.store.owned_records import (
@@ -27,7 +29,7 @@ from herod.store.owned_records import (
     owned_by,
 )
 from herod.store.store_interface import Writer
-from store.samples import SECRET, account, delegation, key, revocation, session
+from store.samples import SECRET, account, code, delegation, family, key, revocation, session
 
 # A resource belongs to its claimant. The owner of an account only says whether it registered itself.
 STAY = {Account, Resource}
@@ -133,13 +135,15 @@ async def test_one_kind(store: MemoryStore) -> None:
 
 
 async def test_what_belongs_to_what_belongs_to_it(store: MemoryStore) -> None:
-    """A delegation goes with its account, and the revocations of its tokens with it, however many; others' stay."""
+    """A delegation goes with its account, and its codes, tokens and their revocations with it; others' stay."""
 
     def put(tx: Writer) -> None:
         for owner in ("ada", "eve"):
             tx.put(account(owner))
             tx.put(delegation(f"{owner}-app", account=owner))
             tx.put(revocation(f"{owner}-own", subject=owner))
+            tx.put(code(f"{owner}-code", delegation=f"{owner}-app"))
+            tx.put(family(f"{owner}-family", delegation=f"{owner}-app"))
             for number in range(DELETED_AT_ONCE + 1):
                 tx.put(revocation(f"{owner}-{number}", subject=owner, delegation=f"{owner}-app"))
 
@@ -150,6 +154,8 @@ async def test_what_belongs_to_what_belongs_to_it(store: MemoryStore) -> None:
     assert [one.id for one in store.scan(Delegation)] == ["eve-app"]
     assert store.count(Revocation) == DELETED_AT_ONCE + 3
     assert not list(owned_by(store, Revocation, "ada-app"))
+    assert [one.id for one in store.scan(AuthorizationCode)] == ["eve-code"]
+    assert [one.id for one in store.scan(TokenFamily)] == ["eve-family"]
 
 
 @pytest.mark.parametrize("record_type", RECORD_TYPES)

@@ -22,6 +22,7 @@ __all__ = [
     "KeyKind",
     "ParsedKey",
     "base62",
+    "checksum_fits",
     "client_secret_of",
     "has_checksum",
     "looks_like_client_secret",
@@ -33,6 +34,7 @@ __all__ = [
     "new_opaque",
     "parse_key",
     "typing_error",
+    "with_checksum",
 ]
 
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -87,12 +89,12 @@ def new_key(kind: KeyKind, id: str) -> str:
     """
     if not _KEY_ID.match(id):
         raise ValueError(f"{id!r} is not a key id")
-    return _with_checksum(f"herod_{_LETTERS[kind]}_{id}_{new_opaque()}")
+    return with_checksum(f"herod_{_LETTERS[kind]}_{id}_{new_opaque()}")
 
 
 def new_client_secret() -> str:
     """Return a new client secret of 57 characters."""
-    return _with_checksum(CLIENT_SECRET_PREFIX + new_opaque())
+    return with_checksum(CLIENT_SECRET_PREFIX + new_opaque())
 
 
 def client_secret_of(bits: bytes) -> str:
@@ -103,7 +105,7 @@ def client_secret_of(bits: bytes) -> str:
     """
     if len(bits) != SECRET_BYTES:
         raise ValueError(f"a client secret has {SECRET_BYTES} bytes, not {len(bits)}")
-    return _with_checksum(CLIENT_SECRET_PREFIX + base62(int.from_bytes(bits, "big"), SECRET_CHARS))
+    return with_checksum(CLIENT_SECRET_PREFIX + base62(int.from_bytes(bits, "big"), SECRET_CHARS))
 
 
 def new_opaque() -> str:
@@ -125,7 +127,7 @@ def parse_key(text: str) -> ParsedKey:
     match = _KEY.match(text)
     if match is None:
         raise BadCredentials(typing_error(text, "API key") or "This is not an API key.", reason="malformed")
-    if not _checksum_fits(text):
+    if not checksum_fits(text):
         raise BadCredentials(typing_error(text, "API key") or "This is not an API key.", reason="checksum")
     letter, id_, secret = match.groups()
     return ParsedKey(kind=_KINDS[letter], id=id_, secret=secret)
@@ -143,7 +145,7 @@ def looks_like_client_secret(text: str) -> bool:
 
 def has_checksum(text: str) -> bool:
     """Whether `text` is a complete API key or client secret with the right checksum."""
-    return _ANY.match(text) is not None and _checksum_fits(text)
+    return _ANY.match(text) is not None and checksum_fits(text)
 
 
 def typing_error(text: str, noun: str) -> str | None:
@@ -158,14 +160,16 @@ def typing_error(text: str, noun: str) -> str | None:
         return None
     if _ANY.match(text) is None:
         return f"The {noun} is incomplete or mistyped: copy it whole."
-    return None if _checksum_fits(text) else f"The {noun} has a typing error: copy it again."
+    return None if checksum_fits(text) else f"The {noun} has a typing error: copy it again."
 
 
-def _with_checksum(body: str) -> str:
+def with_checksum(body: str) -> str:
+    """A secret with its checksum."""
     return body + _checksum(body)
 
 
-def _checksum_fits(text: str) -> bool:
+def checksum_fits(text: str) -> bool:
+    """Whether a secret ends with the checksum of what is before it."""
     return _checksum(text[:-CHECKSUM_CHARS]) == text[-CHECKSUM_CHARS:]
 
 
