@@ -20,6 +20,8 @@ SAID: Final = {
     "key-deleted": "The key was deleted: its next use is refused.",
     "user-changed": "The user was changed.",
     "user-scope": "The scope is set: their keys, sessions and tokens are narrowed at their next use.",
+    "user-confirmed": "The user is confirmed: apps take their email as verified.",
+    "user-unconfirmed": "The user is not confirmed any more.",
     "user-enabled": "The user is enabled.",
     "user-disabled": "The user is disabled: their tokens and sign-ins have ended.",
     "user-signed-out": "All of their browsers are signed out.",

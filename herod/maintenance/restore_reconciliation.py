@@ -199,7 +199,11 @@ def _carry(
 def _newest_account(old: Account, new: Account, *, is_later: bool) -> Account:
     last = new if is_later else old
     return msgspec.structs.replace(
-        old, enabled=old.enabled and new.enabled, password=last.password, secret_hash=last.secret_hash
+        old,
+        enabled=old.enabled and new.enabled,
+        confirmed=old.confirmed if new.is_confirmed else False,  # what was taken back since stays so
+        password=last.password,
+        secret_hash=last.secret_hash,
     )
 
 

@@ -26,6 +26,8 @@ __all__ = ["check_given"]
 
 # Changing one of these lets whoever knows the new one use the record.
 SECRETS: Final = ("password", "secret_hash")
+# What, once true, lets a record do what it could not before.
+SWITCHES: Final = ("enabled", "is_confirmed")
 
 _GRANTS: Final[Mapping[type[Record], Callable[[Reader, Context, Any], Grant]]] = {
     Account: lambda reader, context, account: context.runtime.grant(account.scope, account.networks),
@@ -70,8 +72,9 @@ def _gives(runtime: Runtime, before: Any, after: Any) -> bool:
     """Whether a change lets anybody do more, or something for longer."""
     if any(getattr(before, name, None) != getattr(after, name, None) for name in SECRETS):
         return True
-    was_enabled = getattr(before, "enabled", True) and before.id not in runtime.switched_off
-    if getattr(after, "enabled", True) and not was_enabled:
+    if before.id in runtime.switched_off and getattr(after, "enabled", True):
+        return True
+    if any(getattr(after, name, False) and not getattr(before, name, False) for name in SWITCHES):
         return True
     held = runtime.grant(before.scope, before.networks, before.expires_at)
     return not held.covers(runtime.grant(after.scope, after.networks, after.expires_at))

@@ -39,7 +39,7 @@ def hide_values(answer: msgspec.Struct) -> str:
 
 
 class User(msgspec.Struct, frozen=True):
-    """An account as admins see it."""
+    """An account as admins see it; `confirmed`: an admin created it, or confirmed that it is who it says it is."""
 
     client_id: str
     email: str | None
@@ -48,6 +48,7 @@ class User(msgspec.Struct, frozen=True):
     networks: list[str]
     enabled: bool
     created_at: Time
+    confirmed: bool
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +145,7 @@ def _shown(record: Account | ApiKey) -> dict[str, Any]:
 
 def account_view(account: Account) -> User:
     """An account as admins see it."""
-    return User(**_shown(account))
+    return User(**_shown(account), confirmed=account.is_confirmed)
 
 
 def key_view(key: ApiKey, usage: Usage | None) -> Key:

@@ -24,6 +24,7 @@ class Account(Record, frozen=True, kw_only=True):
         secret_hash: of the client secret, in a form of `credentials/imported_secret_hashes.py`; empty for none.
         epoch: tokens carry the epoch they were issued in, and are invalid once it has changed.
         registered: it was created by open registration, not by an admin.
+        confirmed: what an admin said about it since; None: nothing (`is_confirmed`).
     """
 
     kind: ClassVar[str] = "account"
@@ -41,6 +42,7 @@ class Account(Record, frozen=True, kw_only=True):
         "enabled": FieldUse(exported="enabled", shown="enabled"),
         "epoch": FieldUse(),  # tokens of another herod are not valid here
         "registered": FieldUse(),  # whoever imports an account chose to
+        "confirmed": FieldUse(),  # the same; views show `is_confirmed`
     }
 
     email: str | None
@@ -52,6 +54,7 @@ class Account(Record, frozen=True, kw_only=True):
     enabled: bool = True
     epoch: int = 1
     registered: bool = False
+    confirmed: bool | None = None
 
     @property
     def lookup(self) -> tuple[str, ...] | None:
@@ -62,6 +65,14 @@ class Account(Record, frozen=True, kw_only=True):
     def owner_id(self) -> str | None:
         """Nobody; those that registered themselves share one name, so that they can be counted."""
         return REGISTERED if self.registered else None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether an admin vouches for who it is: they created it, or confirmed it since.
+
+        Apps are told an email as verified only then (`email_verified` of OpenID Connect).
+        """
+        return not self.registered if self.confirmed is None else self.confirmed
 
 
 class ApiKey(Record, frozen=True, kw_only=True):

@@ -56,7 +56,9 @@ async def test_every_exported_field_arrives(record: Record, tmp_path: Path) -> N
             assert getattr(arrived, name) == getattr(record, name), name
 
 
-@pytest.mark.parametrize(("record", "view", "computed"), [(ACCOUNT, User, set()), (KEY, Key, {"kind", "last_used_at"})])
+@pytest.mark.parametrize(
+    ("record", "view", "computed"), [(ACCOUNT, User, {"confirmed"}), (KEY, Key, {"kind", "last_used_at"})]
+)
 def test_every_shown_field_is_in_the_view(record: Record, view: type[User | Key], computed: set[str]) -> None:
     """And the view holds nothing else but what is worked out."""
     assert {use.shown for use in record.field_uses.values() if use.shown} == set(view.__struct_fields__) - computed
@@ -72,6 +74,7 @@ def test_what_users_see() -> None:
         networks=["lab"],
         enabled=False,
         created_at=datetime.fromtimestamp(5, UTC),
+        confirmed=True,
     )
     seen = key_view(KEY, None)
     assert (seen.kind, seen.scope, seen.networks) == ("user", "read", ["lab"])

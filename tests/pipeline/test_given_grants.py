@@ -266,6 +266,17 @@ async def test_an_end_cannot_be_passed_on(harness: Harness) -> None:
             await harness.call("whoami", Bearer(text), TCP)
 
 
+async def test_a_confirmation_lasts_too(harness: Harness) -> None:
+    """A key that is about to expire cannot confirm an account, but can take a confirmation back."""
+    registered = await harness.call("register", None, email="eve@example.org", password="correct horse battery")
+    who = await expiring_key(harness)
+    with pytest.raises(CeilingExceeded) as refused:
+        await harness.call("users.update", who, TCP, client_id=registered.client_id, confirmed=True)
+    assert refused.value.reason == "outlives_credential"
+    await harness.admin("users.update", client_id=registered.client_id, confirmed=True)
+    await harness.call("users.update", who, TCP, client_id=registered.client_id, confirmed=False)
+
+
 async def test_what_takes_away_needs_no_time(harness: Harness) -> None:
     """A key that is about to expire can still demote, disable, rename, shorten and delete."""
     await harness.user("admin", name="another admin")

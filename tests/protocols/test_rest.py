@@ -174,7 +174,7 @@ async def test_users_by_rest(harness: Harness) -> None:
     assert added.json["meta"] == {"api_version": "1", "server_version": "0.0.test"}
     path = f"/api/v1/users/{user['client_id']}"
     shown = (await admin(harness, "GET", path)).json["data"]
-    assert set(shown) == {"client_id", "email", "name", "scope", "networks", "enabled", "created_at"}
+    assert set(shown) == {"client_id", "email", "name", "scope", "networks", "enabled", "created_at", "confirmed"}
     assert shown["created_at"] == "2027-01-15T08:00:00Z"
     assert (await admin(harness, "PUT", f"{path}/scope", {"scope": "read"})).json["data"]["scope"] == "read"
     patched = await admin(harness, "PATCH", path, {"name": "  Eve   E. ", "networks": ["b", "a"]})

@@ -1,6 +1,6 @@
 """`herod user …`: accounts."""
 
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -109,7 +109,7 @@ def list_(invocation: Invocation, *, newest: bool, limit: int | None) -> None:
             {
                 **item,
                 "who": item.get("email") or item.get("name"),
-                "state": "on" if item.get("enabled") else "off",
+                "state": _state(item),
             }
             for item in items
         ]
@@ -141,20 +141,31 @@ def scope(invocation: Invocation, who: str, scope: tuple[str, ...]) -> None:
         'herod user edit ada@example.org --name "Ada L."',
         "herod user edit CLIENT_ID --network lab --network office",
         "herod user edit CLIENT_ID --network '*'",
+        "herod user edit eve@example.org --confirmed",
     ]
 )
 @click.argument("who")
 @click.option("--name", metavar="TEXT", help="Display name.")
 @networks_option
+@click.option(
+    "--confirmed/--unconfirmed",
+    "confirmed",
+    default=None,
+    help="Say that an account that registered itself is who it says it is, or take that back.",
+)
 @pass_invocation
-def edit(invocation: Invocation, who: str, name: str | None, networks: tuple[str, ...]) -> None:
-    """Change an account's name or networks. WHO is an email, a client_id or a unique name.
+def edit(
+    invocation: Invocation, who: str, name: str | None, networks: tuple[str, ...], *, confirmed: bool | None
+) -> None:
+    """Change an account's name or networks, or confirm it. WHO is an email, a client_id or a unique name.
 
-    The networks given replace all former ones.
+    The networks given replace all former ones. An account that you add is confirmed; one that registered itself is
+    not, until an admin says so: apps do not get its email as verified, and most do not admit it.
     """
-    if name is None and not networks:
-        raise click.UsageError("Nothing to change: give --name or --network.")
-    invocation.show(invocation.call("users.update", **account(who), name=name, networks=list(networks) or None))
+    if name is None and not networks and confirmed is None:
+        raise click.UsageError("Nothing to change: give --name, --network, --confirmed or --unconfirmed.")
+    changes = {"name": name, "networks": list(networks) or None, "confirmed": confirmed}
+    invocation.show(invocation.call("users.update", **account(who), **changes))
 
 
 @user.command(
@@ -277,6 +288,12 @@ def delete(invocation: Invocation, who: str, *, yes: bool) -> None:
     if made:
         sentence = f"{sentence[:-1]}; still valid: {', '.join(made)}."
     invocation.done(answer, sentence)
+
+
+def _state(item: dict[str, Any]) -> str:
+    if not item.get("enabled"):
+        return "off"
+    return "unconfirmed" if item.get("confirmed") is False else "on"
 
 
 def _own_account(invocation: Invocation) -> dict[str, str]:

@@ -24,7 +24,7 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     pages = UserDetailPages(gateway)
     app.add_url_rule("/ui/users/<id>", "user", pages.show)
     app.add_url_rule("/ui/users/<id>/delete", "user_delete_ask", pages.ask_delete)
-    for name in ("edit", "scope", "enable", "disable", "password", "secret", "delete", "sign_out"):
+    for name in ("edit", "scope", "confirm", "enable", "disable", "password", "secret", "delete", "sign_out"):
         app.add_url_rule(f"/ui/users/<id>/{name}", f"user_{name}", getattr(pages, name), methods=["POST"])
 
 
@@ -57,6 +57,16 @@ class UserDetailPages:
         except HerodError as error:
             return await self._page(visit, id, error=error, fields=fields)
         return say(visit, "user-scope", "user", id=id)
+
+    async def confirm(self, id: str) -> Page:
+        """Confirm that it is who it says it is, or take that back."""
+        visit, fields = await self._gateway.submitted()
+        is_confirmed = fields.get("confirmed") == "on"
+        try:
+            await self._gateway.call(visit, "users.update", client_id=id, confirmed=is_confirmed)
+        except HerodError as error:
+            return await self._page(visit, id, error=error)
+        return say(visit, "user-confirmed" if is_confirmed else "user-unconfirmed", "user", id=id)
 
     async def enable(self, id: str) -> Page:
         """Enable it."""

@@ -58,6 +58,10 @@ __all__ = [
 # Keys of a deleted account that are counted for the answer.
 MAX_COUNTED: Final = 100_000
 
+Confirmed = Annotated[
+    bool,
+    msgspec.Meta(description="whether you vouch for its email and name: apps then take its email as verified"),
+]
 UserOrder = Annotated[Literal["oldest", "newest"], msgspec.Meta(description="which accounts come first")]
 
 
@@ -103,6 +107,7 @@ class UpdateUser(AccountRef, frozen=True, kw_only=True):
 
     name: AccountName | msgspec.UnsetType = msgspec.UNSET
     networks: NetworkNames | msgspec.UnsetType = msgspec.UNSET
+    confirmed: Confirmed | msgspec.UnsetType = msgspec.UNSET
 
 
 class DeletedUser(msgspec.Struct, frozen=True):
@@ -210,12 +215,14 @@ def users_scope(tx: Writer, context: Context, params: SetScope, account: Account
     failures=(NotFound,),
 )
 def users_update(tx: Writer, context: Context, params: UpdateUser, account: Account) -> User:
-    """Change an account's name or networks."""
+    """Change an account's name or networks, or confirm that an account that registered itself is who it says it is."""
     changes: dict[str, object] = {}
     if params.name is not msgspec.UNSET:
         changes["name"] = params.name
     if params.networks is not msgspec.UNSET:
         changes["networks"] = _given_networks(context, params.networks, account.scope)
+    if params.confirmed is not msgspec.UNSET:
+        changes["confirmed"] = params.confirmed
     return _change(tx, context, account, **changes)
 
 

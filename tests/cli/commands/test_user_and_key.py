@@ -27,6 +27,8 @@ ASKED = [
     (("user", "show", "5a5e"), "users.get", {"client_id": "5a5e"}),
     (("user", "scope", "5a5e", "write", "user"), "users.scope", {"client_id": "5a5e", "scope": "write user"}),
     (("user", "edit", "5a5e", "--name", "Ada"), "users.update", {"client_id": "5a5e", "name": "Ada"}),
+    (("user", "edit", "a@b", "--confirmed"), "users.update", {"email": "a@b", "confirmed": True}),
+    (("user", "edit", "a@b", "--unconfirmed"), "users.update", {"email": "a@b", "confirmed": False}),
     (("user", "edit", "a@b", "--network", "*"), "users.update", {"email": "a@b", "networks": ["*"]}),
     (("user", "enable", "a@b"), "users.enable", {"email": "a@b"}),
     (("user", "disable", "a@b"), "users.disable", {"email": "a@b"}),

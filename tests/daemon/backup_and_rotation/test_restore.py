@@ -100,6 +100,18 @@ async def test_what_lives_again_is_listed(restored: tuple[Path, Restoration]) ->
     ]
 
 
+async def test_a_confirmation_that_was_taken_back_stays_so(tmp_path: Path) -> None:
+    """An account whose confirmation was taken back since the backup is not confirmed again."""
+    path = tmp_path / "herod.db"
+    async with opened(path) as store:
+        await put(store, account("eve", registered=True, confirmed=True), account("ada"))
+        await save(store, tmp_path / "b")
+        await put(store, account("eve", registered=True), account("ada"))
+    restore(settings(path), tmp_path / "b", now=NOW)
+    async with opened(path) as store:
+        assert {one.id: one.is_confirmed for one in store.scan(Account)} == {"eve": False, "ada": True}
+
+
 async def test_apps_keep_what_was_taken_from_them(tmp_path: Path) -> None:
     """A deleted app stays deleted, a disabled one disabled, and only the newest secret is valid."""
     path = tmp_path / "herod.db"

@@ -53,6 +53,16 @@ async def test_a_users_life(harness: Harness, ada: Visitor) -> None:
     await ada.read(page, status=404)
 
 
+async def test_confirm(harness: Harness, ada: Visitor) -> None:
+    """A user who registered is marked as not confirmed, until an admin confirms them; that can be taken back."""
+    registered = await harness.call("register", None, email="eve@example.org", password=PASSWORD)
+    page = f"/ui/users/{registered.client_id}"
+    assert "unconfirmed" in await ada.read("/ui/users")
+    assert "is confirmed" in said(await ada.do(f"{page}/confirm", confirmed="on"))
+    assert "unconfirmed" not in await ada.read("/ui/users")
+    assert "not confirmed any more" in said(await ada.do(f"{page}/confirm"))
+
+
 async def test_the_list(harness: Harness, ada: Visitor) -> None:
     """Users are listed newest or oldest first, in pages, and found by their normalized email or by client_id."""
     for number in range(60):

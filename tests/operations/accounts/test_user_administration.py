@@ -9,11 +9,12 @@ from herod_client.core.errors import (
     CeilingExceeded,
     Conflict,
     InvalidRequest,
+    MissingScope,
     NotFound,
     RevokedToken,
     Unauthenticated,
 )
-from support.herod_in_memory import Harness
+from support.herod_in_memory import PASSWORD, Harness
 
 
 async def test_add(harness: Harness) -> None:
@@ -99,6 +100,28 @@ async def test_update(harness: Harness) -> None:
     assert (renamed.name, renamed.networks) == ("Ada L.", ["lab", "main"])
     narrowed = await harness.admin("users.update", client_id=user.client_id, networks=["lab"])
     assert (narrowed.name, narrowed.networks) == ("Ada L.", ["lab"])
+
+
+async def test_confirmed(harness: Harness) -> None:
+    """An account that an admin made is confirmed; one that registered itself is not, until an admin says so."""
+    made = await harness.user(email="ada@example.org")
+    assert (await harness.admin("users.get", client_id=made.client_id)).confirmed
+    answer = await harness.call("register", None, email="eve@example.org", password=PASSWORD)
+    ref = {"client_id": answer.client_id}
+    for confirmed in (False, True, False):
+        assert (await harness.admin("users.get", **ref)).confirmed is confirmed
+        changed = await harness.admin("users.update", **ref, confirmed=not confirmed)
+        assert changed.confirmed is not confirmed
+    account = harness.store.get(Account, answer.client_id)
+    assert account is not None
+    assert account.registered  # it still counts as one that registered itself
+
+
+async def test_nobody_confirms_themselves(harness: Harness) -> None:
+    """Confirming needs scope admin."""
+    answer = await harness.call("register", None, email="eve@example.org", password=PASSWORD)
+    with pytest.raises(MissingScope):
+        await harness.call("users.update", Bearer(answer.access_token), client_id=answer.client_id, confirmed=True)
 
 
 async def test_disable_and_enable(harness: Harness) -> None:
