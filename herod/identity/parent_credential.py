@@ -57,6 +57,8 @@ SESSION_OVER: Final = "Your session has ended: sign in again."
 
 def via_of(principal: Principal) -> str:
     """The `via` of a token or session made by `principal`."""
+    if principal.delegation is not None:
+        return f"{AuthMethod.DELEGATION}:{principal.delegation}"
     if principal.method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY):
         return f"{principal.method}:{principal.credential}:{principal.key_epoch}"
     if principal.kind is PrincipalKind.LOCAL_ADMIN:

@@ -20,11 +20,13 @@ from herod_client.core.errors import (
     Unauthenticated,
 )
 
-__all__ = ["SIGN_IN_AGAIN", "admit", "admitted", "check_fresh", "refusal"]
+__all__ = ["APP_TOKEN", "SIGN_IN_AGAIN", "admit", "admitted", "check_fresh", "refusal"]
 
 FRESH_SECONDS: Final = 900
 SIGN_IN_AGAIN: Final = "sign_in_again"
 """The reason of a refusal that a new sign-in cures."""
+APP_TOKEN: Final = "app_token"  # noqa: S105 - a reason
+"""The reason of a refusal to let an app's token make something that lasts."""
 
 
 def admit(context: Context, operation: Operation, *, network: str | None = None) -> None:
@@ -40,6 +42,13 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
             "An app has no access of its own: present a credential of a person or a service, or let a person connect "
             "the app.",
             reason="app_alone",
+        )
+    if principal.delegation is not None and operation.credential and not operation.apps_may:
+        raise CeilingExceeded(
+            "An app's token cannot make, change or end keys, secrets, sessions or anything else that lasts, whatever "
+            "its scope. Do it yourself; if the app is to do it, give it an API key.",
+            reason=APP_TOKEN,
+            hint="herod key create NAME",
         )
     decision = decide(context.runtime.config.graph, principal, needs=operation.needs, now=context.now, network=network)
     if isinstance(decision, Denied):
@@ -82,7 +91,8 @@ def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str
     """The names of those that `admit` lets the context's principal call: for menus and lists of tools."""
     groups: dict[object, list[Operation]] = {}
     for operation in operations:  # those that ask for the same are decided together
-        asked = (operation.needs, operation.methods, operation.manages_keys, operation.takes_apps)
+        is_lasting = operation.credential and not operation.apps_may
+        asked = (operation.needs, operation.methods, operation.manages_keys, operation.takes_apps, is_lasting)
         groups.setdefault(asked, []).append(operation)
     names: set[str] = set()
     for group in groups.values():

@@ -208,7 +208,8 @@ class Operation:
         needs: the scope, or an `Access`.
         methods: the only credentials it accepts, or None for all.
         credential: whether a command creates, changes or ends a credential or the principal that holds it: an account,
-            key, token, session, code or peer rule.
+            key, token, session, code, peer rule, app, delegation, site, factor or approval. Refused to apps' tokens.
+        apps_may: an app's token may call it although it is about credentials: for revoking that token.
         gives: for a command about credentials, the type of the record that it creates or changes so that somebody can
             use it, or use it for longer; the pipeline checks that it gives no more than the caller holds, and does not
             expire after the caller's credential (`privilege_ceilings.py`). Or why it gives nothing.
@@ -257,6 +258,7 @@ class Operation:
     methods: frozenset[AuthMethod] | None = None
     target: Target[Any] | NoTarget | None = None
     credential: bool = False
+    apps_may: bool = False
     gives: type[Record] | GivesNothing | None = None
     issues: bool = False
     takes_apps: bool = False

@@ -12,6 +12,7 @@ from herod.records import Record
 from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
 from herod_client.core.grants import Grant, Grants
+from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import COOKIE, LEGACY, PASSWORD, TCP, Harness, User, bearer, open_harness
 from support.page_visitor import Visitor, open_pages, sign_in
 
@@ -123,6 +124,9 @@ async def _add_accounts(world: World) -> None:
         if scope != "read":
             world.add(f"{name} by a token of read", bearer(await user.token("read")), world.grant("read", *networks),
                       owns=own)  # fmt: skip
+        delegation = await connect_app(harness, user, scope)  # with it nothing that lasts is made, not even its own
+        world.add(f"{name} by an app", bearer(app_token(harness, delegation, ttl=FAR).text), may,
+                  owns=frozenset({delegation.id}))  # fmt: skip
         world.add(f"{name} by key", {"x-api-key": await user.key(scope=scope)}, may, **more)
         if scope != "read":
             low = {"x-api-key": await user.key(scope="read", name="low")}

@@ -24,6 +24,7 @@ from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
+from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import (
     ADMIN_SOURCE,
     COOKIE,
@@ -77,6 +78,13 @@ ONLY: Final = {
 NOT_BY_USER_KEYS: Final = {
     "keys.create", "keys.delete", "keys.rotate", "keys.enable", "keys.disable", "keys.update", "auth.create_key",
     "auth.remove_key", "legacy.promote",
+}  # fmt: skip
+# denied to the tokens of apps that act for an account
+NOT_BY_APPS: Final = {
+    "users.add", "users.delete", "users.disable", "users.enable", "users.scope", "users.update", "users.password",
+    "users.rotate_secret", "keys.create", "keys.delete", "keys.disable", "keys.enable", "keys.rotate", "keys.update",
+    "auth.create_key", "auth.remove_key", "peers.allow", "peers.remove", "legacy.promote", "token.create",
+    "session.create", "session.delete", "session.code", "session.end", "session.end_all",
 }  # fmt: skip
 # Cases that are the local admin, whom MCP does not accept.
 LOCAL_ADMIN: Final = {"local admin", "root with the cookie"}
@@ -145,6 +153,8 @@ def _is_admitted(name: str, case: Case) -> bool:
         return False
     if name in NOT_BY_USER_KEYS and "user_key" in {case.kind, case.made_with}:
         return False
+    if name in NOT_BY_APPS and case.made_with == "delegation":
+        return False
     if name in READ:
         return case.scope in PASSES["read"]
     if name in USER:
@@ -166,11 +176,12 @@ async def _account_cases(harness: Harness, state: str, user: User, scope: str, n
         ("session", "", _session_headers(await user.session())),
         ("session", "user_key", _session_headers(await user.session(Bearer(key)))),
         ("client_secret", "", user.basic_header),
+        ("jwt", "delegation", bearer(app_token(harness, await connect_app(harness, user, scope), ttl=3600).text)),
     ]
     if state == "disabled":
         await harness.admin("users.disable", client_id=user.client_id)
     good = None if state in {"disabled", "expired"} else scope
-    return [
+    cases = [
         Case(
             kind,
             state,
@@ -182,6 +193,8 @@ async def _account_cases(harness: Harness, state: str, user: User, scope: str, n
         )
         for kind, made_with, headers in made
     ]
+    cases[-1] = dataclasses.replace(cases[-1], scope="admin" if good == "owner" else good)  # `owner` is never delegated
+    return cases
 
 
 async def _service_cases(harness: Harness) -> list[Case]:

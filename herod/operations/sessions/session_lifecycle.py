@@ -42,6 +42,7 @@ COOKIE_CHARACTERS: Final = 22
 # Neither a token nor a session can open a session, because the new session would outlive it.
 OPENS_SESSIONS: Final = frozenset(AuthMethod) - {
     AuthMethod.JWT,
+    AuthMethod.DELEGATION,
     AuthMethod.SESSION,
     AuthMethod.APP,
     AuthMethod.ANONYMOUS,

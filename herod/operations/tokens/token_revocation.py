@@ -60,6 +60,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
 @command(
     "token.revoke",
     credential=True,
+    apps_may=True,
     gives=GivesNothing("ends access"),
     needs=Access.AUTHENTICATED,
     target=NoTarget("a token is not a record: the handler checks its subject"),
