@@ -39,11 +39,14 @@ LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 ADDED: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 # Schemes that browsers, mail programs and others already give a meaning.
 FOREIGN_SCHEMES: Final = frozenset(
-    "about blob chrome chrome-extension chrome-untrusted cid content data devtools edge feed file filesystem ftp ftps "
-    "gopher intent irc ircs jar javascript livescript ldap ldaps magnet mailto mhtml mid mms moz-extension news nntp "
-    "opera pop resource rtsp safari-web-extension sftp sip sips sms smsto smb ssh tel telnet urn vbscript view-source "
-    "wais webcal ws wss wyciwyg xmpp".split()
-)
+    {
+        "about", "blob", "chrome", "chrome-extension", "chrome-untrusted", "cid", "content", "data", "devtools",
+        "edge", "feed", "file", "filesystem", "ftp", "ftps", "gopher", "intent", "irc", "ircs", "jar", "javascript",
+        "livescript", "ldap", "ldaps", "magnet", "mailto", "mhtml", "mid", "mms", "moz-extension", "news", "nntp",
+        "opera", "pop", "resource", "rtsp", "safari-web-extension", "sftp", "sip", "sips", "sms", "smsto", "smb",
+        "ssh", "tel", "telnet", "urn", "vbscript", "view-source", "wais", "webcal", "ws", "wss", "wyciwyg", "xmpp",
+    }
+)  # fmt: skip
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 # RFC 3986, section 2, without "#" (no fragment), "*" (no wildcard) and percent-encoded control characters.
@@ -198,8 +201,8 @@ def asked_redirect(registered: Iterable[str], asked: str | None, own_origins: Co
         found = parse_redirect_uri(asked)
         if not any(matches(one, found) for one in known):
             raise InvalidRequest(
-                f"The app has not registered the redirect URI {found.text!r}: send one that it registered, character by "
-                "character; only the port of a loopback one may differ."
+                f"The app has not registered the redirect URI {found.text!r}: send one that it registered, "
+                "character by character; only the port of a loopback one may differ."
             )
     refuse_own_origin(found, own_origins)
     return found

@@ -6,15 +6,17 @@ An app holds nothing: its principal has no scope, and only operations that say s
 from typing import Final
 
 from herod.credentials.dynamic_client_ids import client_id_prefix, dynamic_secret, looks_dynamic
-from herod.credentials.secret_hashes import matches
+from herod.credentials.keyring import Keyring
+from herod.credentials.secret_hashes import hash_secret, matches
 from herod.identity.oauth_apps import AppOrigin, OAuthApp, find_app
 from herod.identity.runtime_state import Runtime
+from herod.records import App
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.errors import BadCredentials
 from herod_client.core.grants import NOTHING
 
-__all__ = ["app_principal", "app_with_secret", "public_app"]
+__all__ = ["app_principal", "app_with_secret", "hash_app_secret", "public_app"]
 
 UNKNOWN: Final = "Unknown client_id: register the app, or register it again."
 
@@ -65,13 +67,24 @@ def app_with_secret(reader: Reader, runtime: Runtime, client_id: str, secret: st
         raise BadCredentials(
             "This app has no client secret: send client_id alone, in the form.", reason="app_has_no_secret"
         )
-    if not _is_secret(runtime, app, secret):
+    if not _is_secret(reader, runtime, app, secret):
         raise BadCredentials("Wrong client secret: check it, or register the app again.", reason="wrong_secret")
     return app_principal(app)
 
 
-def _is_secret(runtime: Runtime, app: OAuthApp, secret: str) -> bool:
-    if app.origin is not AppOrigin.DYNAMIC:
-        return False
-    computed = dynamic_secret(runtime.keyring, app.id).encode()
-    return matches(computed, secret.encode("utf-8", "surrogatepass"))
+def hash_app_secret(keyring: Keyring, client_id: str, secret: str) -> bytes:
+    """The hash of a registered app's secret, as its record keeps it."""
+    return hash_secret(keyring, "app_secret", client_id, secret)
+
+
+def _is_secret(reader: Reader, runtime: Runtime, app: OAuthApp, secret: str) -> bool:
+    match app.origin:
+        case AppOrigin.DYNAMIC:
+            computed = dynamic_secret(runtime.keyring, app.id).encode()
+            return matches(computed, secret.encode("utf-8", "surrogatepass"))
+        case AppOrigin.REGISTERED:
+            record = reader.get(App, app.id)
+            stored = None if record is None else record.secret_hash
+            return stored is not None and matches(stored, hash_app_secret(runtime.keyring, app.id, secret))
+        case AppOrigin.DOCUMENT:
+            return False

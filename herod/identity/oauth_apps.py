@@ -12,6 +12,7 @@ import msgspec
 
 from herod.credentials.dynamic_client_ids import DynamicApp, looks_dynamic, open_client_id
 from herod.identity.runtime_state import Runtime
+from herod.records import App
 from herod.store.store_interface import Reader
 
 __all__ = ["NO_SECRET", "UNNAMED", "AppOrigin", "OAuthApp", "find_app"]
@@ -73,7 +74,26 @@ def find_app(reader: Reader, runtime: Runtime, client_id: str) -> OAuthApp | Non
     if looks_dynamic(client_id):
         app = open_client_id(runtime.keyring, client_id)
         return None if app is None else _dynamic(client_id, app)
-    return None
+    registered = reader.get(App, client_id)
+    return None if registered is None or not registered.enabled else _registered(registered)
+
+
+def _registered(app: App) -> OAuthApp:
+    return OAuthApp(
+        id=app.id,
+        name=app.name,
+        origin=AppOrigin.REGISTERED,
+        redirect_uris=app.redirect_uris,
+        grants=app.grants,
+        auth_method="client_secret_basic" if app.is_confidential else NO_SECRET,
+        scope=app.scope,
+        needs_pkce=app.needs_pkce,
+        post_logout_uris=app.post_logout_uris,
+        id_token_algorithm=app.id_token_algorithm,
+        remembers_consent=app.remembers_consent,
+        admits_unconfirmed=app.admits_unconfirmed,
+        sends_unconfirmed_email=app.sends_unconfirmed_email,
+    )
 
 
 def _dynamic(client_id: str, app: DynamicApp) -> OAuthApp:

@@ -66,7 +66,7 @@ def test_what_is_read(text: str, kind: str, shown: str, origin: str, source: str
         ("x.y:/", False),
     ],
 )
-def test_is_loopback(text: str, is_loopback: bool) -> None:  # noqa: FBT001 - an expectation
+def test_is_loopback(text: str, is_loopback: bool) -> None:
     """A page warns of every redirect that a program on this machine answers."""
     assert parse_redirect_uri(text).is_loopback is is_loopback
 
@@ -116,7 +116,11 @@ def test_the_port_of_loopback_is_ignored(host: str) -> None:
         text = f"http://{host}{asked}"
         assert asked_redirect([f"http://{host}{registered}"], text, OWN_ORIGINS).text == text
     others = [other for other in LOOPBACK_HOSTS if other != host]
-    for text in [f"http://{host}:4711/other", f"https://{host}/callback", *(f"http://{one}/callback" for one in others)]:
+    for text in [
+        f"http://{host}:4711/other",
+        f"https://{host}/callback",
+        *(f"http://{one}/callback" for one in others),
+    ]:
         with pytest.raises(InvalidRequest, match="has not registered"):
             asked_redirect([f"http://{host}/callback"], text, OWN_ORIGINS)
 
@@ -133,7 +137,7 @@ def test_herod_itself_is_no_redirect(origin: str) -> None:
 
 
 def test_a_default_port_is_the_same_origin() -> None:
-    """herod behind a proxy is itself with and without the scheme's own port."""
+    """Herod behind a proxy is itself with and without the scheme's own port."""
     for text in ("https://auth.example.org/", "https://auth.example.org:443/x"):
         with pytest.raises(InvalidRequest, match="herod itself"):
             refuse_own_origin(parse_redirect_uri(text), {"https://auth.example.org"})

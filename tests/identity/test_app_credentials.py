@@ -12,15 +12,18 @@ from herod.credentials.dynamic_client_ids import (
     seal_client_id,
 )
 from herod.credentials.keyring import Keyring
+from herod.identity.app_credentials import hash_app_secret
 from herod.identity.credential_types import Basic, Presented, PublicClient
 from herod.identity.oauth_apps import UNNAMED, AppOrigin, OAuthApp, find_app
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Context, NoParams, query
+from herod.records import App
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Principal, PrincipalKind
-from herod.store.store_interface import Store
+from herod.store.store_interface import Store, Writer
 from herod_client.core.errors import BadCredentials
-from support.herod_in_memory import TCP, Harness
+from herod_client.core.key_format import new_client_secret
+from support.herod_in_memory import NOW, TCP, Harness
 
 PUBLIC: Final = DynamicApp("Agent", ("http://localhost/callback",), ("authorization_code",), "none")
 CONFIDENTIAL: Final = msgspec.structs.replace(PUBLIC, auth_method="client_secret_basic")
@@ -93,6 +96,37 @@ async def test_confidential_app(harness: Harness) -> None:
         Basic(client_id, dynamic_secret(keyring, other)),
         Basic(client_id, secret[:-1]),
         Basic(client_id, "\ud800"),
+    ):
+        with pytest.raises(BadCredentials):
+            await _seen(harness, presented)
+
+
+async def test_registered_app(harness: Harness) -> None:
+    """An app that an admin registered is found and authenticated by its record, while it is enabled."""
+    keyring = harness.store.keyring
+    secret = new_client_secret()
+    confidential = App(
+        id="app-1", name="Grafana", created_at=NOW, creator="x", secret_hash=hash_app_secret(keyring, "app-1", secret)
+    )
+    public = App(id="app-2", name="CLI", created_at=NOW, creator="x", scope=("read",))
+    off = msgspec.structs.replace(confidential, id="app-3", name="Off", enabled=False)
+
+    def put(tx: Writer) -> None:
+        for record in (confidential, public, off):
+            tx.put(record)
+
+    await harness.store.write(put)
+    app = find_app(harness.store, harness.runtime, "app-2")
+    assert app is not None
+    assert (app.origin, app.is_public, app.scope) == (AppOrigin.REGISTERED, True, ("read",))
+    assert (await _seen(harness, Basic("app-1", secret))).name == "Grafana"
+    assert (await _seen(harness, PublicClient("app-2"))).name == "CLI"
+    for presented in (
+        Basic("app-1", new_client_secret()),
+        Basic("app-1", ""),
+        PublicClient("app-1"),
+        Basic("app-2", secret),
+        Basic("app-3", secret),
     ):
         with pytest.raises(BadCredentials):
             await _seen(harness, presented)

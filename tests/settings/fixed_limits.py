@@ -161,6 +161,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "bytes of a legacy secret under which herod warns": "herod.settings.secret_settings:MIN_LEGACY",
     },
     "Apps": {
+        "characters of a redirect URI": "herod.credentials.redirect_uris:MAX_REDIRECT_CHARS",
         "bytes of the `client_id` of an app that registered itself": (
             "herod.credentials.dynamic_client_ids:MAX_CLIENT_ID_BYTES"
         ),
@@ -369,6 +370,8 @@ NO_LIMITS: Final = frozenset(
         "herod.credentials.imported_secret_hashes:_CARRIED_BYTES",
         "herod.credentials.passwords:SALT_BYTES",
         "herod.credentials.passwords:TAG_BYTES",
+        "herod.credentials.redirect_uris:MAX_HOST",
+        "herod.credentials.redirect_uris:MAX_PORT",
         "herod.credentials.sealing:KEY_BYTES",
         "herod.credentials.sealing:NONCE_BYTES",
         "herod.credentials.sealing:TAG_BYTES",
