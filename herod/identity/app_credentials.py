@@ -29,7 +29,7 @@ def app_principal(app: OAuthApp) -> Principal:
         name=app.name,
         method=AuthMethod.APP,
         grants=(NOTHING,),
-        credential=client_id_prefix(app.id),
+        credential=app.id if app.origin is AppOrigin.REGISTERED else client_id_prefix(app.id),
         made_with=AuthMethod.APP,
     )
 

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from herod.identity.oauth_apps import AppOrigin
+from herod.identity.registered_apps import app_grant, registered_app
 from herod.identity.runtime_state import Runtime
 from herod.records import Account, ApiKey, Delegation, PeerRule
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
@@ -33,6 +35,7 @@ __all__ = [
 
 LOCAL_ADMIN_ID: Final = "local-admin"
 DELEGATION_OVER: Final = "Access for this app has ended or was taken back: connect the app again."
+APP_GONE: Final = "An admin has disabled or deleted this app: ask them, or use another one."
 BAD_KEY: Final = "This key is not valid here: check it for typing errors, or ask an admin for a new one."
 
 
@@ -79,10 +82,10 @@ def is_delegation_live(runtime: Runtime, delegation: Delegation, account: Accoun
 
 
 def delegation_principal(reader: Reader, runtime: Runtime, delegation: Delegation, now: int) -> Principal:
-    """The account as an app acts for it: narrowed to what it delegated and holds now.
+    """The account as an app acts for it: narrowed to what it delegated and holds now, and to what the app may be given.
 
     Raises:
-        RevokedToken: the delegation has ended, or was taken back.
+        RevokedToken: the delegation has ended, or was taken back, or the app was deleted or disabled.
         Disabled: the account is disabled.
     """
     account = reader.get(Account, delegation.account)
@@ -91,13 +94,18 @@ def delegation_principal(reader: Reader, runtime: Runtime, delegation: Delegatio
         account = None
     if account is None:
         raise RevokedToken(DELEGATION_OVER, reason="revoked")
-    own = runtime.grant(account.scope, account.networks)
+    given = runtime.grant(account.scope, account.networks).intersect(delegated_grant(runtime, delegation))
+    if delegation.app_origin == AppOrigin.REGISTERED:
+        app = registered_app(reader, runtime, delegation.app)
+        if app is None:
+            raise RevokedToken(APP_GONE, reason="revoked")
+        given = given.intersect(app_grant(runtime, app))
     return Principal(
         id=account.id,
         kind=PrincipalKind.ACCOUNT,
         name=account.name,
         method=AuthMethod.DELEGATION,
-        grants=(own.intersect(delegated_grant(runtime, delegation)),),
+        grants=(given,),
         credential=delegation.id,
         made_with=AuthMethod.DELEGATION,
         epoch=account.epoch,

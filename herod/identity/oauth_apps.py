@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from herod.credentials.dynamic_client_ids import DynamicApp, looks_dynamic, open_client_id
+from herod.identity.registered_apps import registered_app
 from herod.identity.runtime_state import Runtime
 from herod.records import App
 from herod.store.store_interface import Reader
@@ -39,6 +40,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
         grants: the grant types that it may use (RFC 7591, section 2).
         auth_method: `none` for a public app, else `client_secret_basic` or `client_secret_post`; both are taken.
         scope: the most it may be given; None: what the person ticks.
+        networks: the most networks that it may be given.
         needs_pkce: it must send a `code_challenge` (RFC 7636).
         post_logout_uris: where it may send a browser after signing out.
         id_token_algorithm: signs its id_tokens.
@@ -55,6 +57,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
     grants: tuple[str, ...] = ("authorization_code", "refresh_token")
     auth_method: str = NO_SECRET
     scope: tuple[str, ...] | None = None
+    networks: tuple[str, ...] = ("*",)
     needs_pkce: bool = True
     post_logout_uris: tuple[str, ...] = ()
     id_token_algorithm: str = "RS256"  # noqa: S105 - an algorithm's name
@@ -74,8 +77,8 @@ def find_app(reader: Reader, runtime: Runtime, client_id: str) -> OAuthApp | Non
     if looks_dynamic(client_id):
         app = open_client_id(runtime.keyring, client_id)
         return None if app is None else _dynamic(client_id, app)
-    registered = reader.get(App, client_id)
-    return None if registered is None or not registered.enabled else _registered(registered)
+    registered = registered_app(reader, runtime, client_id)
+    return None if registered is None else _registered(registered)
 
 
 def _registered(app: App) -> OAuthApp:
@@ -87,6 +90,7 @@ def _registered(app: App) -> OAuthApp:
         grants=app.grants,
         auth_method="client_secret_basic" if app.is_confidential else NO_SECRET,
         scope=app.scope,
+        networks=app.networks,
         needs_pkce=app.needs_pkce,
         post_logout_uris=app.post_logout_uris,
         id_token_algorithm=app.id_token_algorithm,
