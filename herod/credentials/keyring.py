@@ -51,6 +51,7 @@ class Purpose(StrEnum):
     REFRESH_TOKENS = "refresh_tokens"
     AUTHORIZATION_CODES = "authorization_codes"
     AUTHORIZATION_REQUESTS = "authorization_requests"
+    LANDINGS = "landings"
 
 
 CARRIED: Final = (Purpose.KEY_HASHES, Purpose.OWNERSHIP)

@@ -20,7 +20,7 @@ from herod.pipeline.pipeline import Pipeline
 from herod.protocols.decode import convert_params, read_form, read_query
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
-from herod_client.core.errors import ExpiredToken, HerodError, InvalidRequest
+from herod_client.core.errors import ExpiredToken, HerodError, InvalidRequest, PersonNeeded
 
 __all__ = ["MENU", "NULL", "Entry", "Gateway", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]
 
@@ -39,7 +39,7 @@ class SignInNeeded(Exception):
 
 
 class SignInAgain(Exception):
-    """What the visitor asked for needs a recent sign-in.
+    """What the visitor asked for needs a recent sign-in, or a person's.
 
     Attributes:
         error: the operation's refusal.
@@ -111,7 +111,7 @@ class Gateway:
 
         Raises:
             SignInNeeded: they are not signed in, or do not come from one of our pages.
-            SignInAgain: their session is too old for that operation.
+            SignInAgain: their session is too old for that operation, or no person opened it.
         """
         received = asked()
         query = read_query(received.query)
@@ -119,7 +119,7 @@ class Gateway:
         if leads_to is not None and self.may(visit, leads_to):
             try:
                 self.pipeline.require_fresh(self._operations[leads_to], visit.session, received.source)
-            except ExpiredToken as error:
+            except (ExpiredToken, PersonNeeded) as error:
                 raise SignInAgain(error) from error
         return visit
 
@@ -157,7 +157,7 @@ class Gateway:
 
         Raises:
             HerodError: the operation failed.
-            SignInAgain: the visitor's session is too old for it.
+            SignInAgain: the visitor's session is too old for it, or no person opened it.
         """
         given = {key: value for key, value in fields.items() if value is not None and value != ""}
         given = {key: None if value is NULL else value for key, value in given.items()}
@@ -165,6 +165,8 @@ class Gateway:
         params = convert_params(operation, given, is_text=True)
         try:
             return await self.pipeline.call(operation, params, visit.session, visit.asked.source)
+        except PersonNeeded as error:
+            raise SignInAgain(error) from error
         except ExpiredToken as error:
             if error.reason != SIGN_IN_AGAIN:
                 raise

@@ -5,6 +5,7 @@ Handlers must be `async` and must never block without a checkpoint: the server a
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from shlex import quote
 from typing import Final
@@ -14,6 +15,7 @@ from quart import url_for
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from herod.dashboard.landing import LANDING, page_to_return_to, seal_path
 from herod.dashboard.pages import (
     audit,
     connect,
@@ -32,7 +34,6 @@ from herod.dashboard.pages import (
 )
 from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
-from herod.dashboard.sign_in_outcome import page_to_return_to
 from herod.dashboard.static_files import Assets
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
@@ -89,9 +90,9 @@ def make_app(
     for area in AREAS:
         area.add_routes(app, gateway)
     app.register_error_handler(HTTPException, _refuse)
-    app.register_error_handler(SignInNeeded, _lead_to_front)
-    app.register_error_handler(SignInAgain, _sign_in_again)
-    app.register_error_handler(HerodError, _say_problem)
+    app.register_error_handler(SignInNeeded, partial(_lead_to_front, gateway))
+    app.register_error_handler(SignInAgain, partial(_sign_in_again, gateway))
+    app.register_error_handler(HerodError, partial(_say_problem, gateway))
     policy = POLICY + (" ".join(sorted(frame_origins)) or "'none'")
 
     async def protect(page: Page) -> Page:
@@ -107,25 +108,35 @@ def make_app(
     return app
 
 
-async def _lead_to_front(error: SignInNeeded) -> Page:
-    return see_other(url_for("front"))
+async def _lead_to_front(gateway: Gateway, error: SignInNeeded) -> Page:
+    """Lead a visitor without a session to the front page, which leads on to the page that they wanted."""
+    wanted = _page_wanted(gateway)
+    return see_other(url_for("front") if wanted is None else f"{url_for('front')}?{LANDING}={wanted}")
 
 
-async def _sign_in_again(again: SignInAgain) -> Page:
+async def _sign_in_again(gateway: Gateway, again: SignInAgain) -> Page:
     """The sign-in page for a session that is too old; it leads back."""
-    return await _sign_in_page_of_before(again.error)
+    return await _sign_in_page_of_before(gateway, again.error)
 
 
-async def _say_problem(error: HerodError) -> Page:
+async def _say_problem(gateway: Gateway, error: HerodError) -> Page:
     """The page for an operation's error that the page itself does not handle."""
     if isinstance(error, Unauthenticated):  # their session has ended
-        return await _sign_in_page_of_before(error)
+        return await _sign_in_page_of_before(gateway, error)
     return await render("problem.html", status=row_of(error).http, error=error)
 
 
-async def _sign_in_page_of_before(error: HerodError) -> Page:
+async def _sign_in_page_of_before(gateway: Gateway, error: HerodError) -> Page:
     """The sign-in page for who was signed in until now: it leads to the page that they wanted, or were on."""
-    return await sign_in.sign_in_page(error=error, is_again=True, back=page_to_return_to(asked()))
+    return await sign_in.sign_in_page(error=error, is_again=True, back=_page_wanted(gateway))
+
+
+def _page_wanted(gateway: Gateway) -> str | None:
+    """The page that this request asked for, or whose form it sent, sealed; None for the first page and for others."""
+    target = page_to_return_to(asked())
+    if target is None or target == url_for("overview"):
+        return None
+    return seal_path(gateway.pipeline.runtime, target, gateway.pipeline.now())
 
 
 async def _refuse(error: HTTPException) -> Page:

@@ -3,6 +3,7 @@
 A token or session names its parent credential in `via`:
 
     client_secret | password     the account itself
+    passkey:ID                   one of the account's passkeys
     user_key:ID | user_key:ID:EPOCH | service_key:ID | service_key:ID:EPOCH
                                  an API key and its epoch at the time; without one the epoch is 0
     delegation:ID                what an account lets an app do: an app's token
@@ -61,6 +62,8 @@ def via_of(principal: Principal) -> str:
         return f"{AuthMethod.DELEGATION}:{principal.delegation}"
     if principal.method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY):
         return f"{principal.method}:{principal.credential}:{principal.key_epoch}"
+    if principal.method is AuthMethod.PASSKEY:
+        return f"{principal.method}:{principal.credential}"
     if principal.kind is PrincipalKind.LOCAL_ADMIN:
         return LOCAL_ADMIN_VIA
     return str(principal.method)
@@ -117,8 +120,8 @@ def parent_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoch: i
     """
     method, _, credential = via.partition(":")
     match method:
-        case AuthMethod.CLIENT_SECRET | AuthMethod.PASSWORD:
-            parent = _account(reader, runtime, subject, AuthMethod(method), epoch)
+        case AuthMethod.CLIENT_SECRET | AuthMethod.PASSWORD | AuthMethod.PASSKEY:
+            parent = _account(reader, runtime, subject, AuthMethod(method), epoch, credential)
         case AuthMethod.USER_KEY | AuthMethod.SERVICE_KEY:
             parent = _key(reader, runtime, credential, now)
             if parent is not None and (parent.id, parent.method, parent.epoch) != (subject, method, epoch):
@@ -200,15 +203,23 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
         made_with=maker.method,
         issued_at=session.created_at,
         epoch=maker.epoch,
+        signed_in_at=session.created_at,
+        amr=session.amr,
     )
 
 
-def _account(reader: Reader, runtime: Runtime, subject: str, method: AuthMethod, epoch: int) -> Principal | None:
-    """The principal of the account itself, if it is in that epoch; a disabled one is reported as such."""
+def _account(
+    reader: Reader, runtime: Runtime, subject: str, method: AuthMethod, epoch: int, credential: str
+) -> Principal | None:
+    """The principal of the account itself, if it is in that epoch; a disabled one is reported as such.
+
+    Args:
+        credential: the id of its passkey, if that is the method; else empty.
+    """
     account = reader.get(Account, subject)
     if account is None or (account.enabled and account.epoch != epoch):
         return None
-    return account_principal(runtime, account, method)
+    return account_principal(runtime, account, method, credential or None)
 
 
 def _delegation(

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
+from herod.identity.persons import is_person
 from herod.pipeline.operation_definition import Context, Operation, name_methods
 from herod.pipeline.privilege_ceilings import check_key_manager
 from herod.records import Session
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
+from herod.store.store_interface import Reader
 from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,
@@ -17,10 +19,11 @@ from herod_client.core.errors import (
     MissingScope,
     NetworkDenied,
     PermissionDenied,
+    PersonNeeded,
     Unauthenticated,
 )
 
-__all__ = ["APP_TOKEN", "SIGN_IN_AGAIN", "admit", "admitted", "check_fresh", "refusal"]
+__all__ = ["APP_TOKEN", "SIGN_IN_AGAIN", "admit", "admitted", "check_fresh", "check_person", "refusal"]
 
 FRESH_SECONDS: Final = 900
 SIGN_IN_AGAIN: Final = "sign_in_again"
@@ -85,6 +88,35 @@ def check_fresh(context: Context, operation: Operation) -> None:
             "again.",
             reason=SIGN_IN_AGAIN,
         )
+
+
+def check_person(reader: Reader, context: Context, operation: Operation) -> None:
+    """Refuse what only a person does to a session that no person opened, or opened too long ago.
+
+    By the table: an operation's `person`. A menu shows them all the same, since signing in cures it.
+
+    Raises:
+        PersonNeeded: the caller is not a person's session.
+        ExpiredToken: its sign-in is older than the operation admits.
+    """
+    if operation.person is None:
+        return
+    principal = context.principal
+    if not is_person(reader, context.runtime, principal):
+        raise PersonNeeded(
+            "Only a person may do this: sign in with a passkey, or with your email and password.",
+            reason="person_needed",
+        )
+    if operation.person and context.now - (principal.signed_in_at or 0) > operation.person:
+        raise ExpiredToken(
+            f"To do this, you must have signed in within the last {minutes(operation.person)}: sign in again.",
+            reason=SIGN_IN_AGAIN,
+        )
+
+
+def minutes(seconds: int) -> str:
+    """A number of seconds, in minutes, for messages."""
+    return f"{seconds // 60} minutes" if seconds >= 120 else "minute"
 
 
 def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str]:

@@ -215,6 +215,8 @@ class Operation:
             expire after the caller's credential (`privilege_ceilings.py`). Or why it gives nothing.
         issues: it issues a credential, which `issued_per_minute` limits: a token, key, secret, session or code.
         takes_apps: an app may call it, authenticated as one; everywhere else an app's credential is refused as unknown.
+        person: it needs the session of a person (`identity/persons.py`) whose sign-in is at most so many seconds old; 0
+            is any age. No other credential is accepted. None: it needs no person.
         manages_keys: it creates or changes keys: refused to user keys, and to service keys without admin.
         target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
         limit: the attempt that is rate-limited; counted before `prepare`.
@@ -262,6 +264,7 @@ class Operation:
     gives: type[Record] | GivesNothing | None = None
     issues: bool = False
     takes_apps: bool = False
+    person: int | None = None
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None
@@ -298,6 +301,7 @@ Handler = Callable[..., Any]
 _METHOD_NAMES: Final = {
     AuthMethod.CLIENT_SECRET: "a client id and secret (Authorization: Basic)",
     AuthMethod.PASSWORD: "a password",
+    AuthMethod.PASSKEY: "a passkey",
     AuthMethod.PEER: "Authorization: Peer",
     AuthMethod.SESSION: "a browser session",
     AuthMethod.USER_KEY: "a user's API key",
@@ -339,6 +343,10 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
         )
     if facts.get("credential") and "gives" not in facts:
         raise TypeError(f"command {name} does not say what it gives: set gives=, or GivesNothing with a reason")
+    if facts.get("person") is not None:
+        if facts.get("tool") is not None:
+            raise TypeError(f"operation {name} needs a person: it cannot be a tool")
+        facts.setdefault("methods", frozenset({AuthMethod.SESSION}))
     hints = typing.get_type_hints(handler)
     params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
     return Operation(

@@ -17,7 +17,7 @@ from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Bearer, Presented, SessionCookie
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
-from herod.pipeline.admission import admit, admitted, check_fresh
+from herod.pipeline.admission import admit, admitted, check_fresh, check_person
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.credential_verification import allow_verification
@@ -34,7 +34,7 @@ from herod.pipeline.targets import find_target
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
-from herod.store.store_interface import Health, Page, Store, Writer, in_force_until_restart
+from herod.store.store_interface import Health, Page, Reader, Store, Writer, in_force_until_restart
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, legacy_counters
 from herod.throttle.source_shares import share_of
@@ -97,7 +97,7 @@ class Pipeline:
         context = self._context(source)
         try:
             if operation.needs is not Access.PUBLIC:
-                self._admit(context, operation, self._identify(context, presented))
+                self._admit(self.store, context, operation, self._identify(context, presented))
             if context.principal is not ANONYMOUS:
                 note_use(self.store, context, context.principal)
             if operation.verifies is not None:
@@ -148,14 +148,16 @@ class Pipeline:
             self._enter(operation, presented, source)
 
     def require_fresh(self, operation: Operation, presented: Presented, source: Source) -> None:
-        """Refuse a browser session that is too old to call the operation. Nothing runs and nothing is noted.
+        """Refuse a browser session that must sign in again to call the operation. Nothing runs and nothing is noted.
 
         Raises:
-            ExpiredToken: it must sign in again first.
+            ExpiredToken: its sign-in is too old.
+            PersonNeeded: no person opened it.
             Unauthenticated: the credential is not valid now.
         """
         context = self._context(source)
         context.principal = self._identify(context, presented)
+        check_person(self.store, context, operation)
         check_fresh(context, operation)
 
     def note_refused_request(self, source: Source, reason: str) -> None:
@@ -246,7 +248,7 @@ class Pipeline:
         result = await wait(self.store, context, params)
         if operation.needs is not Access.PUBLIC:  # the caller may have lost access meanwhile
             context.now = self._clock()
-            self._admit(context, operation, self._identify(context, presented))
+            self._admit(self.store, context, operation, self._identify(context, presented))
         return result
 
     async def _change(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
@@ -274,7 +276,7 @@ class Pipeline:
     ) -> Any:
         context.now = self._clock()  # slow work and the writer's queue have taken time
         if operation.needs is not Access.PUBLIC:
-            self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
+            self._admit(tx, context, operation, identify(tx, self.runtime, presented, context.source, context.now))
         before = tx.revision
         result = self._issue(tx, context, operation, params)
         has_changed = tx.revision != before
@@ -330,7 +332,7 @@ class Pipeline:
         """The context of an identified caller who may call the operation; a denial is queued for the audit log."""
         context = self._context(source)
         try:
-            self._admit(context, operation, self._identify(context, presented))
+            self._admit(self.store, context, operation, self._identify(context, presented))
         except (Unauthenticated, PermissionDenied, RateLimited) as error:
             self._note(error, operation, context, presented)
             raise
@@ -355,10 +357,11 @@ class Pipeline:
         self.attempts.check(*counters, now=context.now)
         return principal
 
-    def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
+    def _admit(self, reader: Reader, context: Context, operation: Operation, principal: Principal) -> None:
         """Authorize, or raise."""
         context.principal = principal
         admit(context, operation)
+        check_person(reader, context, operation)
         check_fresh(context, operation)
 
     def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:

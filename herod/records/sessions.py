@@ -8,7 +8,7 @@ __all__ = ["Session", "SessionEpoch"]
 
 
 class Session(Record, frozen=True, kw_only=True):
-    """A signed-in browser. `id` is the HMAC, in hex, of the cookie's value.
+    """A signed-in browser. `id` is the HMAC, in hex, of the cookie's value; `created_at` is the sign-in's time.
 
     Attributes:
         subject: the `sub` of the principal that signed in.
@@ -19,6 +19,8 @@ class Session(Record, frozen=True, kw_only=True):
         half: HMAC, in hex, of the secret's part in the browser's cookie: its next sign-in ends this session.
         boot: the run of the daemon that it ends with; None for a session over TLS, which outlasts it.
         epochs: the session epochs of its subject and of everyone when it began (`SessionEpoch`).
+        amr: how the person who signed in proved who they are (RFC 8176): `pwd`, `otp`, `hwk` or `swk`, `user`, `mfa`;
+            empty for sessions opened by a key, a secret, a rule or the local admin.
         maker: whose share of the limits it uses, if several local users sign in as its subject; else empty.
     """
 
@@ -35,6 +37,7 @@ class Session(Record, frozen=True, kw_only=True):
     boot: int | None = None
     epochs: tuple[int, int] = (0, 0)
     maker: str = ""
+    amr: tuple[str, ...] = ()
 
     @property
     def lookup(self) -> tuple[str, ...] | None:

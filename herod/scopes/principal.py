@@ -25,6 +25,7 @@ class AuthMethod(StrEnum):
     SERVICE_KEY = "service_key"
     CLIENT_SECRET = "client_secret"  # noqa: S105 - a method's name
     PASSWORD = "password"  # noqa: S105 - a method's name
+    PASSKEY = "passkey"
     SESSION = "session"
     LEGACY_SECRET = "legacy_secret"  # noqa: S105 - a method's name
     PEER = "peer"
@@ -106,6 +107,8 @@ class Principal(msgspec.Struct, frozen=True):
         issued_at: when the credential was issued, in Unix seconds; None if unknown.
         expires_at: when the credential itself expires; the grant may end before.
         audience: the resource that the token is for (RFC 8707), if any.
+        signed_in_at: for a session, when its person or credential signed in, in Unix seconds (`auth_time`).
+        amr: for a session, how a person proved who they are (RFC 8176); empty for other credentials.
         is_former: the key was presented with its former secret, which stays valid for a while after a rotation.
         parts: if there are several grants, one principal for each, in the same order; a token or session is made by
             one of them. Empty otherwise.
@@ -125,6 +128,8 @@ class Principal(msgspec.Struct, frozen=True):
     issued_at: int | None = None
     expires_at: int | None = None
     audience: str | None = None
+    signed_in_at: int | None = None
+    amr: tuple[str, ...] = ()
     is_former: bool = False
     parts: "tuple[Principal, ...]" = ()
     delegation: str | None = None

@@ -37,6 +37,7 @@ PUBLISHED = {
     "NetworkDenied": ("network_denied", 403, 4003, "unauthorized_client"),
     "CeilingExceeded": ("ceiling_exceeded", 403, 4003, "unauthorized_client"),
     "TargetDenied": ("target_denied", 403, 4003, "unauthorized_client"),
+    "PersonNeeded": ("person_needed", 403, 4003, "unauthorized_client"),
     "NotFound": ("not_found", 404, 4004, "invalid_request"),
     "Conflict": ("conflict", 409, 4009, "invalid_request"),
     "RateLimited": ("rate_limited", 429, 4029, "invalid_request"),

@@ -174,6 +174,10 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "sources whose turns are remembered": "herod.throttle.fair_turns:MAX_REMEMBERED",
         "seconds that a dashboard session lasts": "herod.operations.sessions.session_lifecycle:SESSION_TTL",
         "dashboard sessions whose last use is remembered": "herod.identity.session_activity:MAX_SESSIONS",
+        "seconds for which a sign-in page remembers where the visitor wanted to go": (
+            "herod.dashboard.landing:LANDING_SECONDS"
+        ),
+        "characters of the address of a page that it leads to": "herod.dashboard.landing:MAX_LANDING_CHARACTERS",
         "seconds that a code of `herod ui` is valid": "herod.operations.sessions.terminal_sign_in_codes:CODE_SECONDS",
         "seconds that a code for the first admin is valid": "herod.operations.accounts.first_admin:FIRST_CODE_SECONDS",
         "codes of one kind at a time": "herod.identity.one_time_codes:MAX_CODES",
@@ -375,6 +379,7 @@ NO_LIMITS: Final = frozenset(
         "herod.credentials.sealing:KEY_BYTES",
         "herod.credentials.sealing:NONCE_BYTES",
         "herod.credentials.sealing:TAG_BYTES",
+        "herod.dashboard.landing:_TIME_BYTES",
         "herod.dashboard.pages.audit:KEY_CHARACTERS",
         "herod.dashboard.pages.audit:UUID_CHARACTERS",
         "herod.dashboard.static_files:_HASH_CHARACTERS",

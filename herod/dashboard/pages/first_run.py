@@ -47,7 +47,7 @@ class FirstRunPage:
         except HerodError as error:
             kept = {name: fields.get(name, "") for name in ("email", "name")}
             return await refused("sign_in.html" if error.reason == "admin_exists" else "first_run.html", error, **kept)
-        return signed_in(opened)
+        return signed_in(self._gateway, opened)
 
     async def _create(self, received: Request, fields: dict[str, str]) -> str:
         given = {name: text for name, text in fields.items() if name not in ("again", "name", "code")}

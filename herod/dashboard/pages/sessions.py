@@ -14,6 +14,7 @@ __all__ = ["METHODS", "add_routes"]
 # Display names of the credentials that sign in.
 METHODS: Final = {
     "password": "password",
+    "passkey": "passkey",
     "client_secret": "client secret",
     "user_key": "API key",
     "service_key": "service key",

@@ -11,12 +11,13 @@ from quart import url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import cookie_name
+from herod.dashboard.landing import LANDING
 from herod.dashboard.pages.first_run import first_run_page
 from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.sign_in_outcome import opening, refused, signed_in
 from herod.identity.credential_types import Bearer
-from herod.protocols.decode import read_form
+from herod.protocols.decode import read_form, read_query
 from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
 
 __all__ = ["add_routes", "forget_session", "sign_in_page"]
@@ -45,15 +46,16 @@ class SignInPage:
 
     async def front(self) -> Page:
         """The sign-in page; before there is an admin, how to create one."""
+        back = _page_to_go_to()
         try:
             status = await self._gateway.call_public("first_admin.status", {}, asked().source)
         except Unavailable:  # signing in will say why
-            return await sign_in_page()
-        return await first_run_page() if status.is_needed else await sign_in_page()
+            return await sign_in_page(back=back)
+        return await first_run_page() if status.is_needed else await sign_in_page(back=back)
 
     async def show(self) -> Page:
         """The sign-in page."""
-        return await sign_in_page()
+        return await sign_in_page(back=_page_to_go_to())
 
     async def enter(self) -> Page:
         """Redirect people who type the URL."""
@@ -67,13 +69,13 @@ class SignInPage:
         try:
             self._gateway.check_form(received)
             fields = read_form(received)
-            back = fields.pop("back", None)
+            back = fields.pop(LANDING, None)
             opened = await self._gateway.call_public(
                 "session.sign_in", {**fields, **opening(received)}, received.source
             )
         except HerodError as error:
             return await sign_in_page(error=error, email=fields.get("email", ""), back=back)
-        return signed_in(opened.cookie, back=back)
+        return signed_in(self._gateway, opened.cookie, back=back)
 
     async def sign_in_with_key(self) -> Page:
         """Sign in with a pasted API key: the session may do what the key may."""
@@ -82,7 +84,7 @@ class SignInPage:
         try:
             self._gateway.check_form(received)
             fields = read_form(received)
-            back, key = fields.pop("back", None), fields.pop("key", "").strip()
+            back, key = fields.pop(LANDING, None), fields.pop("key", "").strip()
             if not key:
                 raise InvalidRequest("Paste an API key.")
             opened = await self._gateway.call_public(
@@ -91,7 +93,7 @@ class SignInPage:
         except HerodError as error:
             told = InvalidRequest(_TOKEN) if error.reason == "method_not_allowed" else error
             return await sign_in_page(error=told, by_key=True, back=back)
-        return signed_in(opened.cookie, back=back)
+        return signed_in(self._gateway, opened.cookie, back=back)
 
     async def sign_out(self) -> Page:
         """End the session. The browser forgets it even if it had already ended, or the store could not be written."""
@@ -109,6 +111,14 @@ class SignInPage:
     async def signed_out(self) -> Page:
         """The sign-in page, with a notice that the visitor is signed out."""
         return await sign_in_page(notice="You are signed out.")
+
+
+def _page_to_go_to() -> str | None:
+    """The sealed path in the address: where the visitor wanted to go."""
+    try:
+        return read_query(asked().query).get(LANDING)
+    except HerodError:
+        return None
 
 
 def forget_session(page: Page) -> Page:

@@ -50,4 +50,4 @@ class TerminalSignInPage:
             opened = await self._gateway.call_public("session.redeem", fields, received.source)
         except HerodError as error:
             return await sign_in_page(error=error)
-        return signed_in(opened.cookie)
+        return signed_in(self._gateway, opened.cookie)

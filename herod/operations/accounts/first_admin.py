@@ -126,7 +126,7 @@ def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -
     tx.put(account)
     runtime.first_codes.clear()
     context.principal = account_principal(runtime, account, AuthMethod.PASSWORD)
-    opened = open_session(tx, context, context.principal, params)
+    opened = open_session(tx, context, context.principal, params, amr=("pwd",))
     context.target = account.id
     return opened
 

@@ -147,7 +147,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
 def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSession:
     """Sign a browser in with email and password, with the account's full scope."""
     opening = Opening(browser=params.browser, former=params.former)
-    return open_session(tx, context, _sign_in(tx, context, params), opening)
+    return open_session(tx, context, _sign_in(tx, context, params), opening, amr=("pwd",))
 
 
 def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:

@@ -144,9 +144,16 @@ def new_session(reader: Reader, context: Context, principal: Principal) -> Sessi
     )
 
 
-def open_session(tx: Writer, context: Context, principal: Principal, opening: Opening) -> OpenedSession:
-    """Open a session for `principal`, which has just authenticated."""
-    return keep_session(tx, context, new_session(tx, context, principal), opening)
+def open_session(
+    tx: Writer, context: Context, principal: Principal, opening: Opening, *, amr: tuple[str, ...] = ()
+) -> OpenedSession:
+    """Open a session for `principal`, which has just authenticated.
+
+    Args:
+        amr: how a person proved who they are (RFC 8176); empty for a key, a secret, a rule and the local admin.
+    """
+    session = msgspec.structs.replace(new_session(tx, context, principal), amr=amr)
+    return keep_session(tx, context, session, opening)
 
 
 def keep_session(tx: Writer, context: Context, session: Session, opening: Opening) -> OpenedSession:

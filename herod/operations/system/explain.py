@@ -11,7 +11,7 @@ from herod.identity.effective_principals import (
     local_admin,
     rule_principal,
 )
-from herod.pipeline.admission import admit
+from herod.pipeline.admission import admit, check_person
 from herod.pipeline.operation_definition import Context, Operation, Params, Tool, query
 from herod.pipeline.parameter_types import KnownScope, Network, OperationName
 from herod.pipeline.privilege_ceilings import is_admin
@@ -86,7 +86,9 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
         raise MissingScope("Only admins can explain the access of others.", missing=ADMIN)
     if operation is not None:
         try:
-            admit(msgspec.structs.replace(context, principal=principal), operation, network=params.network)
+            asked = msgspec.structs.replace(context, principal=principal)
+            admit(asked, operation, network=params.network)
+            check_person(reader, asked, operation)
         except HerodError as error:
             return Explanation(
                 allowed=False, reason=error.reason, missing=getattr(error, "missing", None), hint=error.hint

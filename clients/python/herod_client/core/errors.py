@@ -30,6 +30,7 @@ __all__ = [
     "NotFound",
     "NotImplementedHere",
     "PermissionDenied",
+    "PersonNeeded",
     "RateLimited",
     "RevokedToken",
     "RuntimeFailure",
@@ -217,6 +218,12 @@ class TargetDenied(PermissionDenied):
     """The account or key to be changed holds more than the caller."""
 
     code = "target_denied"
+
+
+class PersonNeeded(PermissionDenied):
+    """Only the session of a person who signed in with a passkey or a password may do this."""
+
+    code = "person_needed"
 
 
 class NotFound(HerodError):

@@ -1,0 +1,26 @@
+"""Whether a session is a person's: only such a one consents to what an app asks, approves, and enrols passkeys.
+
+A person's session is that of an account, opened by a password or a passkey. `herod ui`, an API key, a client or legacy
+secret, a peer rule and the local admin open sessions too, but any program that holds the credential could do that.
+Must never take a token, a key or a secret for a person, whatever it may do.
+"""
+
+from typing import Final
+
+from herod.identity.runtime_state import Runtime
+from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
+from herod.store.store_interface import Reader
+
+__all__ = ["is_person"]
+
+# What only a person can present, so far as herod can know.
+_BY_PERSONS: Final = frozenset({AuthMethod.PASSWORD, AuthMethod.PASSKEY})
+
+
+def is_person(reader: Reader, runtime: Runtime, principal: Principal) -> bool:
+    """Whether the principal is the session of a person who signed in themselves."""
+    return (
+        principal.kind is PrincipalKind.ACCOUNT
+        and principal.method is AuthMethod.SESSION
+        and principal.made_with in _BY_PERSONS
+    )
