@@ -1,31 +1,45 @@
 """Retires signing keys: the former key verifies for a while, or never again.
 
-For HS256 the key is HERO_SECRET itself, so changing the secret changes the key; herod makes the Ed25519 keys itself.
+For HS256 the key is HERO_SECRET itself, so changing the secret changes the key; herod makes the other keys itself.
 """
 
 from secrets import token_hex
 
 import msgspec
 
-from herod.maintenance.signing_keys_at_startup import HS256_ID, new_signing_record
+from herod.maintenance.signing_keys_at_startup import HS256_ID
+from herod.pipeline.app_signing_keys import new_signing_record, public_algorithm
 from herod.records import SigningKeyRecord
 from herod.store.store_interface import Writer
+from herod_client.core.signing_keys import new_private
 
-__all__ = ["SigningChange", "drop_signers", "keep_old_secret", "rotate_signing_key"]
+__all__ = ["RotatedKey", "SigningChange", "drop_signers", "keep_old_secret", "rotate_signing_keys"]
+
+
+class RotatedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that signs from now on, and the one that it replaces, by `kid`.
+
+    Attributes:
+        for_apps: whether it signs what others verify, or plain tokens.
+        retired: the key that signed until now and still verifies; None if it is deleted.
+    """
+
+    algorithm: str
+    for_apps: bool
+    current: str
+    retired: str | None
 
 
 class SigningChange(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes of the Ed25519 keys, by `kid`.
+    """The changes of the keys that herod makes itself.
 
     Attributes:
-        current: the new key, which signs from now on; None if HERO_SECRET signs.
-        retired: the key that signed until now and still verifies.
-        until: its hard stop in Unix seconds.
+        rotated: none if HERO_SECRET alone signs.
+        until: the hard stop of the retired ones in Unix seconds.
         dropped: deleted keys: their hard stop had passed, or they were compromised.
     """
 
-    current: str | None = None
-    retired: str | None = None
+    rotated: tuple[RotatedKey, ...] = ()
     until: int | None = None
     dropped: tuple[str, ...] = ()
 
@@ -59,27 +73,38 @@ def drop_signers(tx: Writer) -> None:
         tx.delete(SigningKeyRecord, record.id)
 
 
-def rotate_signing_key(tx: Writer, *, ttl: int, now: int, is_compromised: bool = False) -> SigningChange | None:
-    """Sign with a new Ed25519 key; None, without a change, if there is none to replace.
+def rotate_signing_keys(tx: Writer, *, ttl: int, now: int, is_compromised: bool = False) -> SigningChange | None:
+    """Sign with new keys in place of those that herod has made; None, without a change, if there is none to replace.
 
     Args:
-        ttl: the lifetime of tokens in seconds, after which the old key no longer verifies.
+        ttl: the lifetime of tokens in seconds, after which the old keys no longer verify.
         now: Unix seconds.
-        is_compromised: neither the old key nor any before it verifies from now on.
+        is_compromised: neither the old keys nor any before them verify from now on.
     """
-    own = [record for record in tx.scan(SigningKeyRecord) if record.algorithm == "EdDSA"]
-    current = next((record for record in own if record.expires_at is None), None)
-    if current is None and not (is_compromised and own):
+    own = [record for record in tx.scan(SigningKeyRecord) if record.algorithm != "HS256"]
+    current = [record for record in own if record.expires_at is None]
+    if not current and not (is_compromised and own):
         return None
     gone = [one for one in own if is_compromised or (one.expires_at is not None and one.expires_at <= now)]
     for record in gone:
         tx.delete(SigningKeyRecord, record.id)
-    dropped = tuple(record.id for record in gone)
-    if current is None:
-        return SigningChange(dropped=dropped)
-    fresh = new_signing_record(now)
-    tx.put(fresh)
-    if is_compromised:
-        return SigningChange(current=fresh.id, dropped=dropped)
-    tx.put(msgspec.structs.replace(current, expires_at=now + ttl))
-    return SigningChange(current=fresh.id, retired=current.id, until=now + ttl, dropped=dropped)
+    rotated = []
+    for record in current:
+        algorithm = public_algorithm(record.algorithm)
+        fresh = new_signing_record(algorithm, new_private(algorithm), now=now, for_apps=record.for_apps)
+        tx.put(fresh)
+        if not is_compromised:
+            tx.put(msgspec.structs.replace(record, expires_at=now + ttl))
+        rotated.append(
+            RotatedKey(
+                algorithm=algorithm,
+                for_apps=record.for_apps,
+                current=fresh.id,
+                retired=None if is_compromised else record.id,
+            )
+        )
+    return SigningChange(
+        rotated=tuple(rotated),
+        until=now + ttl if rotated and not is_compromised else None,
+        dropped=tuple(record.id for record in gone),
+    )

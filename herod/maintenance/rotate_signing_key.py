@@ -1,4 +1,4 @@
-"""Makes a new Ed25519 key to sign tokens with. If killed midway, the store has the old key or both."""
+"""Makes new keys to sign tokens with. If killed midway, the store has the old keys only, or both."""
 
 import time
 from contextlib import ExitStack
@@ -7,7 +7,7 @@ import msgspec
 
 from herod.file_ownership import starting_uid
 from herod.maintenance.restore_reconciliation import offline_event
-from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_key
+from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_keys
 from herod.maintenance.store_file_and_owner import store_file
 from herod.settings import Settings
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
@@ -20,18 +20,18 @@ __all__ = ["SigningRotation", "rotate_signing"]
 
 
 class SigningRotation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a change of the signing key did, and in which store."""
+    """What a change of the signing keys did, and in which store."""
 
     store: str
     change: SigningChange
 
 
 def rotate_signing(settings: Settings, *, is_compromised: bool = False, now: int | None = None) -> SigningRotation:
-    """Sign with a new Ed25519 key from the next start on, in one transaction. Each call makes another key.
+    """Sign with new keys from the next start on, in one transaction: Ed25519, and for apps. Each call makes others.
 
     Args:
         settings: the store, its secret, and the lifetime of tokens.
-        is_compromised: others know a signing key: no token of any existing Ed25519 key is valid any more.
+        is_compromised: others know a signing key: no token of any key that herod has made is valid any more.
         now: Unix seconds.
 
     Raises:
@@ -50,7 +50,7 @@ def rotate_signing(settings: Settings, *, is_compromised: bool = False, now: int
         opened = open_file(path, settings.store_secret or settings.hero_secret)
         cleanup.callback(opened.connection.close)
         with transaction(opened) as tx:
-            change = rotate_signing_key(tx, ttl=settings.token_ttl, now=now, is_compromised=is_compromised)
+            change = rotate_signing_keys(tx, ttl=settings.token_ttl, now=now, is_compromised=is_compromised)
             if change is None:
                 raise RuntimeFailure(_no_key(settings))
             _audit(tx, change, now=now, is_compromised=is_compromised)
@@ -62,7 +62,8 @@ def _audit(tx: Writer, change: SigningChange, *, now: int, is_compromised: bool)
     done: list[tuple[str, str | None]] = [
         ("signing.drop" if is_compromised else "signing.forget", kid) for kid in change.dropped
     ]
-    done += [("signing.retire", change.retired), ("signing.current", change.current)]
+    for one in change.rotated:
+        done += [("signing.retire", one.retired), ("signing.current", one.current)]
     for operation, kid in done:
         if kid is not None:
             tx.audit(offline_event(operation, now=now, uid=starting_uid(), target=kid))

@@ -11,21 +11,15 @@ import msgspec
 from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
 from herod.credentials.secret_hashes import hash_secret
+from herod.pipeline.app_signing_keys import new_signing_record, signing_key_of
 from herod.pipeline.text_normalization import parse_name
 from herod.records import ApiKey, SigningKeyRecord
 from herod.store.store_interface import Writer
 from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from herod_client.core.scope_graph import ADMIN
-from herod_client.core.signing_keys import (
-    SigningAlgorithm,
-    SigningKey,
-    SigningKeys,
-    ed25519_key,
-    hs256_key,
-    new_ed25519_private,
-)
+from herod_client.core.signing_keys import PlainAlgorithm, SigningKey, SigningKeys, hs256_key, new_private
 
-__all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "new_signing_record", "startup_event"]
+__all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "startup_event"]
 
 HS256_ID: Final = "hs256"
 # A hard stop later than a token's lifetime plus this was set while the clock was wrong.
@@ -33,7 +27,7 @@ CLOCK_ERROR_SECONDS: Final = 86_400
 
 
 def load_signing_keys(
-    tx: Writer, *, secret: str, algorithm: SigningAlgorithm, ttl: int, now: int, earliest: int | None = None
+    tx: Writer, *, secret: str, algorithm: PlainAlgorithm, ttl: int, now: int, earliest: int | None = None
 ) -> SigningKeys:
     """The keys that sign and verify from now on.
 
@@ -42,7 +36,7 @@ def load_signing_keys(
 
     Args:
         secret: HERO_SECRET, the HS256 key.
-        algorithm: the algorithm that signs from now on.
+        algorithm: the algorithm that signs plain tokens from now on.
         ttl: the lifetime of tokens in seconds.
         now: Unix seconds.
         earliest: Unix seconds; only keys whose stop is before this are deleted. By default `now`.
@@ -50,15 +44,20 @@ def load_signing_keys(
     records = {record.id: record for record in tx.scan(SigningKeyRecord)}
     _settle_retired(tx, records, secret=secret.encode(), now=now, earliest=now if earliest is None else earliest)
     current = _current_record(records, algorithm, now)
+    signing = {current.id, *_for_apps(records)}
     for record in (*records.values(), current):
-        is_current = record.id == current.id
+        is_current = record.id in signing
         stop = None if is_current else _hard_stop(record, latest=now + ttl)
         if records.get(record.id) != record or record.expires_at != stop:
             records[record.id] = msgspec.structs.replace(record, expires_at=stop)
             tx.put(records[record.id])
             tx.audit(startup_event("signing.current" if is_current else "signing.retire", record.id, now))
     keys = {record.id: _signing_key(record, secret) for record in records.values()}
-    return SigningKeys(keys[current.id], [key for name, key in keys.items() if name != current.id])
+    return SigningKeys(
+        keys[current.id],
+        [key for name, key in keys.items() if name not in signing],
+        for_apps=[keys[name] for name in signing if name != current.id],
+    )
 
 
 def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -> str | None:
@@ -87,14 +86,6 @@ def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -
     return text
 
 
-def new_signing_record(now: int) -> SigningKeyRecord:
-    """A new Ed25519 signing key."""
-    private = new_ed25519_private()
-    kid = ed25519_key(private).kid
-    assert kid is not None  # noqa: S101 - for the type checker: an Ed25519 key has its thumbprint
-    return SigningKeyRecord(id=kid, created_at=now, algorithm="EdDSA", private=private)
-
-
 def _settle_retired(
     tx: Writer, records: dict[str, SigningKeyRecord], *, secret: bytes, now: int, earliest: int
 ) -> None:
@@ -119,21 +110,30 @@ def _hard_stop(record: SigningKeyRecord, *, latest: int) -> int:
     return latest if stop is None or stop > latest + CLOCK_ERROR_SECONDS else stop
 
 
-def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: SigningAlgorithm, now: int) -> SigningKeyRecord:
+def _for_apps(records: Mapping[str, SigningKeyRecord]) -> list[str]:
+    """The keys that sign for apps, by `kid`: the first of each algorithm, if several herods have made one at once."""
+    found: dict[str, str] = {}
+    for record in sorted(records.values(), key=lambda one: (one.created_at, one.id)):
+        if record.for_apps and record.expires_at is None:
+            found.setdefault(record.algorithm, record.id)
+    return list(found.values())
+
+
+def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: PlainAlgorithm, now: int) -> SigningKeyRecord:
     if algorithm == "HS256":
         known = records.get(HS256_ID)
         return known or SigningKeyRecord(id=HS256_ID, created_at=now, algorithm="HS256", private=b"")
     for record in records.values():
-        if record.algorithm == "EdDSA" and record.expires_at is None:
+        if record.algorithm == algorithm and not record.for_apps and record.expires_at is None:
             return record
-    return new_signing_record(now)
+    return new_signing_record(algorithm, new_private(algorithm), now=now)
 
 
 def _signing_key(record: SigningKeyRecord, secret: str) -> SigningKey:
     if record.algorithm == "HS256":
         old = record.private.decode()  # empty for the current HERO_SECRET
         return hs256_key(old or secret, verifies_until=record.expires_at)
-    return ed25519_key(record.private, verifies_until=record.expires_at)
+    return signing_key_of(record)
 
 
 def startup_event(operation: str, target: str | None, now: int, *, by: str = "startup") -> AuditEvent:

@@ -133,6 +133,7 @@ class Context(msgspec.Struct, kw_only=True):
         record: the operation's target, as read outside of the transaction; for limits and preparation.
         counted: this attempt, as the guessing limits count it.
         may_verify: the handler may verify the credential in its parameters, because guesses at it are counted.
+        on_commit: what a handler wants done to the memory once its change is committed, and never otherwise.
     """
 
     runtime: Runtime
@@ -145,6 +146,7 @@ class Context(msgspec.Struct, kw_only=True):
     record: Any = None
     counted: CountedAttempt | None = None
     may_verify: bool = False
+    on_commit: list[Callable[[], None]] = msgspec.field(default_factory=list)
 
 
 def _nobody(principal: Principal, record: Any) -> bool:

@@ -269,6 +269,8 @@ class Pipeline:
         self.runtime.counters.update(operation.counts)
         if operation.written is not None:
             operation.written(context)
+        for change in context.on_commit:
+            change()
         return result
 
     def _run(

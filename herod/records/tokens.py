@@ -30,9 +30,17 @@ class Revocation(Record, frozen=True, kw_only=True):
 
 
 class SigningKeyRecord(Record, frozen=True, kw_only=True):
-    """A key that signs or has signed tokens. `id` is its `kid`; `expires_at` is its hard stop, None while it signs."""
+    """A key that signs or has signed tokens. `id` is its `kid`; `expires_at` is its hard stop, None while it signs.
+
+    Attributes:
+        algorithm: HS256, EdDSA, RS256 or ES256.
+        private: 32 bytes for EdDSA, PKCS #8 in DER for RS256 and ES256, a former HERO_SECRET for HS256, and nothing for
+            the current one.
+        for_apps: it signs what others verify with a public key: id_tokens, and tokens for resources other than herod.
+    """
 
     kind: ClassVar[str] = "signing"
 
     algorithm: str
     private: bytes
+    for_apps: bool = False

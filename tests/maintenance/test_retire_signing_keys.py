@@ -1,22 +1,24 @@
 """Which tokens are valid while the signing key changes, second by second."""
 
 import base64
+from operator import methodcaller
 from typing import Any
 
 import msgspec
 import pytest
 
-from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_key
+from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_keys
 from herod.maintenance.signing_keys_at_startup import load_signing_keys
+from herod.pipeline.app_signing_keys import new_signing_record
 from herod.records import SigningKeyRecord
 from herod_client.core.access_tokens import Claims, issue
-from herod_client.core.signing_keys import SigningAlgorithm, hs256_key
+from herod_client.core.signing_keys import PlainAlgorithm, hs256_key, new_private
 from support.herod_in_memory import NOW, SECRET, Harness, User
 
 TTL = 3600
 
 
-async def start(harness: Harness, algorithm: SigningAlgorithm, now: int, *, ttl: int = TTL) -> None:
+async def start(harness: Harness, algorithm: PlainAlgorithm, now: int, *, ttl: int = TTL) -> None:
     """Start the daemon at that time."""
     harness.clock.now = now
     harness.runtime.signing = await harness.store.write(
@@ -27,7 +29,7 @@ async def start(harness: Harness, algorithm: SigningAlgorithm, now: int, *, ttl:
 async def rotate(harness: Harness, now: int, *, is_compromised: bool = False) -> SigningChange | None:
     """Run `herod secret rotate-signing` at that time."""
     return await harness.store.write(
-        lambda tx: rotate_signing_key(tx, ttl=TTL, now=now, is_compromised=is_compromised),
+        lambda tx: rotate_signing_keys(tx, ttl=TTL, now=now, is_compromised=is_compromised),
     )
 
 
@@ -159,21 +161,21 @@ async def test_rotating_keeps_what_is_live_and_forgets_what_is_over(harness: Har
         now = NOW + number * 900
         change = await rotate(harness, now)
         assert change is not None
-        assert (change.retired, change.until) == (kid(made[-1]), now + TTL)
+        assert ([one.retired for one in change.rotated], change.until) == ([kid(made[-1])], now + TTL)
         await start(harness, "EdDSA", now)
-        assert harness.runtime.signing.current.kid == change.current
+        assert harness.runtime.signing.current.kid == change.rotated[0].current
         made.append(await issued(harness, user, now))
         good = [await reason(harness, one, now) is None for one in made]
         assert good == [now < NOW + one * 900 + TTL for one in range(len(made))]
         assert len(stops(harness)) <= 1 + TTL // 900
     again = [await rotate(harness, now) for _ in range(3)]  # no key signed meanwhile, which does no harm
-    assert len({one.current for one in again if one}) == 3
+    assert len({one.rotated[0].current for one in again if one}) == 3
     await start(harness, "EdDSA", now)
     assert await reason(harness, made[-1], now) is None
     change = await rotate(harness, now + TTL)
     assert change is not None
     assert kid(made[-1]) in change.dropped
-    assert set(stops(harness)) == {change.current, change.retired}
+    assert set(stops(harness)) == {change.rotated[0].current, change.rotated[0].retired}
 
 
 async def test_compromised(harness: Harness) -> None:
@@ -188,10 +190,10 @@ async def test_compromised(harness: Harness) -> None:
     second = await issued(harness, user, NOW)
     change = await rotate(harness, NOW + 1, is_compromised=True)
     assert change is not None
-    assert change.retired is None
+    assert [one.retired for one in change.rotated] == [None]
     assert set(change.dropped) == {kid(first), kid(second)}
     await start(harness, "EdDSA", NOW + 1)
-    assert harness.runtime.signing.current.kid == change.current
+    assert harness.runtime.signing.current.kid == change.rotated[0].current
     assert [await reason(harness, one, NOW + 2) for one in (shared, first, second)] == [None, "signature", "signature"]
 
 
@@ -211,3 +213,30 @@ async def test_where_the_secret_signs(harness: Harness) -> None:
     await start(harness, "HS256", NOW)
     assert await reason(harness, token, NOW) == "signature"
     assert stops(harness) == {"hs256": None}
+
+
+async def test_keys_for_apps(harness: Harness) -> None:
+    """Each key for apps is replaced by one of its algorithm, also where HERO_SECRET signs plain tokens."""
+    await start(harness, "HS256", NOW)
+    for algorithm in ("RS256", "ES256", "EdDSA"):
+        record = new_signing_record(algorithm, new_private(algorithm), now=NOW, for_apps=True)
+        await harness.store.write(methodcaller("put", record))
+    await start(harness, "HS256", NOW)
+    before = {key.algorithm: key for key in harness.runtime.signing if key.kid}
+    change = await rotate(harness, NOW + 10)
+    assert change is not None
+    assert {(one.algorithm, one.for_apps, one.retired) for one in change.rotated} == {
+        (algorithm, True, key.kid) for algorithm, key in before.items()
+    }
+    await start(harness, "HS256", NOW + 10)
+    signing = harness.runtime.signing
+    assert signing.current.algorithm == "HS256"
+    for algorithm, old in before.items():
+        new, retired = signing.for_apps(algorithm), signing.find(old.kid)  # type: ignore[arg-type]
+        assert new is not None
+        assert retired is not None
+        assert (new.kid in {one.current for one in change.rotated}, retired.verifies_until) == (True, NOW + 10 + TTL)
+    change = await rotate(harness, NOW + 20, is_compromised=True)
+    assert change is not None
+    assert (len(change.rotated), len(change.dropped), change.until) == (3, 6, None)
+    assert len(stops(harness)) == 4

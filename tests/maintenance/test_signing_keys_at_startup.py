@@ -1,5 +1,6 @@
 """Before the first request: which keys sign and verify, and the first admin key."""
 
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -7,17 +8,18 @@ import pytest
 from herod.bootstrap_admin_key import give_bootstrap_key
 from herod.identity.credential_types import Bearer
 from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
+from herod.pipeline.app_signing_keys import new_signing_record
 from herod.records import ApiKey, SigningKeyRecord
 from herod.store.store_interface import Writer
 from herod_client.core.errors import InvalidRequest
-from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
+from herod_client.core.signing_keys import PlainAlgorithm, PublicAlgorithm, SigningKeys, new_private
 from herod_client.core.times import rfc3339_text
 from support.herod_in_memory import NOW, SECRET, Harness
 
 TTL = 3600
 
 
-async def start(harness: Harness, algorithm: SigningAlgorithm, now: int = NOW) -> SigningKeys:
+async def start(harness: Harness, algorithm: PlainAlgorithm, now: int = NOW) -> SigningKeys:
     """Load the keys as the daemon does."""
     return await harness.store.write(
         lambda tx: load_signing_keys(tx, secret=SECRET, algorithm=algorithm, ttl=TTL, now=now)
@@ -103,3 +105,39 @@ async def test_no_start_replaces_a_bootstrap_key_that_expired(
         await give_bootstrap_key("my-admin", harness.store, tmp_path, clock=harness.clock)
     assert f"herod key rotate {text.split('_')[2]} --expires never" in caplog.text
     assert harness.store.count(ApiKey) == 1
+
+
+async def test_keys_for_apps_outlive_starts(harness: Harness) -> None:
+    """Keys for apps go on signing over starts and switches; a plain EdDSA key is another than the one for apps."""
+    kids: dict[PublicAlgorithm, str] = {}
+    algorithms: tuple[PublicAlgorithm, ...] = ("RS256", "EdDSA")
+    plain_ones: tuple[PlainAlgorithm, ...] = ("HS256", "EdDSA", "HS256")
+    for algorithm in algorithms:
+        record = new_signing_record(algorithm, new_private(algorithm), now=NOW, for_apps=True)
+        await harness.store.write(methodcaller("put", record))
+        kids[algorithm] = record.id
+    for number, plain in enumerate(plain_ones):
+        keys = await start(harness, plain, NOW + number)
+        for algorithm, kid in kids.items():
+            key = keys.for_apps(algorithm)
+            assert key is not None
+            assert (key.kid, key.verifies_until) == (kid, None)
+        assert keys.for_apps("ES256") is None
+        assert keys.current.algorithm == plain
+        assert keys.current.kid not in kids.values()
+
+
+async def test_two_keys_for_apps_of_one_algorithm(harness: Harness) -> None:
+    """If two herods made one at once, the first signs; the other verifies until its hard stop."""
+    first, second = (
+        new_signing_record("RS256", new_private("RS256"), now=NOW + number, for_apps=True) for number in (0, 1)
+    )
+    for record in (second, first):
+        await harness.store.write(methodcaller("put", record))
+    keys = await start(harness, "HS256", NOW + 10)
+    signing, other = keys.for_apps("RS256"), keys.find(second.id)
+    assert signing is not None
+    assert other is not None
+    assert (signing.kid, other.verifies_until) == (first.id, NOW + 10 + TTL)
+    await start(harness, "HS256", NOW + 10 + TTL)
+    assert {record.id for record in harness.store.scan(SigningKeyRecord)} == {"hs256", first.id}

@@ -351,6 +351,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds beyond that for the answer": "herod_client.async_verifier:ANSWER_SECONDS",
         "seconds that a verifier keeps signing keys": "herod_client.async_verifier:KEYS_KEPT",
         "signing keys of one issuer": "herod_client.jwks:MAX_KEYS",
+        "bits of an RSA key, at least": "herod_client.core.signing_keys:LEAST_RSA_BITS",
+        "bits of an RSA key, at most": "herod_client.core.signing_keys:MOST_RSA_BITS",
+        "characters of a member of a JWK": "herod_client.core.public_jwks:MAX_MEMBER_CHARS",
         "seconds that it keeps a revocation beyond the lifetime of tokens": "herod_client.feed_mirror:KEPT_SECONDS",
         "tokens that a verifier remembers": "herod_client.offline_token_verification:MAX_SEEN",
         "bytes of all of these": "herod_client.offline_token_verification:MAX_SEEN_BYTES",
@@ -360,6 +363,8 @@ FIXED: Final[dict[str, dict[str, str]]] = {
 # Constants with the name of a limit that limit nothing: sizes of formats, estimates, shares of a limit above.
 NO_LIMITS: Final = frozenset(
     {
+        "herod_client.core.public_jwks:P256_BYTES",
+        "herod_client.core.signing_keys:ES256_SIGNATURE_BYTES",
         "herod.server.sockets.tcp_peer_uid:_ANSWER_BYTES",
         "herod.server.sockets.tcp_peer_uid:_MOST_INTERFACES",
         "herod.server.sockets.tcp_peer_uid:_MOST_STALE",

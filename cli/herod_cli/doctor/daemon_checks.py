@@ -23,6 +23,7 @@ __all__ = ["check_daemon"]
 
 Answers: TypeAlias = tuple[object, object]
 
+JWKS: Final = "/.well-known/jwks.json"
 # A legacy secret that was not used for this long can be removed.
 QUIET: Final = timedelta(days=30)
 
@@ -151,7 +152,25 @@ def _check_answers(invocation: Invocation, client: Client, answers: Answers | Cl
     yield _check_version(version.get("version"))
     yield _check_identity(invocation, client)
     yield from _check_audit_file(client)
+    yield from _check_public_keys(client)
     yield from _check_legacy(client)
+
+
+def _check_public_keys(client: Client) -> Iterator[Finding]:
+    """Report an Ed25519 key among keys of other kinds: older libraries then read none of them."""
+    try:
+        answer = client.get(JWKS, identity=Anonymous())
+    except ClientError:
+        return
+    listed = answer.get("keys") if isinstance(answer, dict) else None
+    kinds = {one.get("kty") for one in listed if isinstance(one, dict)} if isinstance(listed, list) else set()
+    if "OKP" in kinds and len(kinds) > 1:
+        yield warn(
+            "public-keys",
+            f"There is an Ed25519 key among those at {JWKS}: Apache's mod_auth_openidc, HAProxy, jsonwebtoken and "
+            "python-jose cannot read it, and some libraries then read none.",
+            'if an app cannot verify its tokens, use RS256 or ES256 for all apps, and signing = "HS256" for herod',
+        )
 
 
 def _check_audit_file(client: Client) -> Iterator[Finding]:

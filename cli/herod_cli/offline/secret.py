@@ -16,6 +16,7 @@ from herod_cli.shared.output import print_json, print_lines, print_notice
 from herod_cli.shared.secret_files import SavedSecret
 
 if TYPE_CHECKING:
+    from herod.maintenance.retire_signing_keys import RotatedKey
     from herod.maintenance.rotate_signing_key import SigningRotation
 
 __all__ = ["secret"]
@@ -126,7 +127,7 @@ def rotate(
 @click.option(
     "--compromised",
     is_flag=True,
-    help="A signing key is known to others: all tokens signed by Ed25519 keys end at once.",
+    help="A signing key is known to others: all tokens signed by keys that herod made end at once.",
 )
 @with_store_options
 @pass_invocation
@@ -136,10 +137,10 @@ def rotate_signing(
     compromised: bool,  # noqa: FBT001 - click's
     **options: object,
 ) -> None:
-    """Create a new Ed25519 key to sign tokens.
+    """Create new keys to sign tokens: the Ed25519 key, and those that sign for apps.
 
-    Stop the daemon first, and use the secret and settings of `herod serve`. Tokens of the old key stay valid until
-    they expire; then the key is deleted. It may be interrupted at any time; each run creates another key. With HS256,
+    Stop the daemon first, and use the secret and settings of `herod serve`. Tokens of the old keys stay valid until
+    they expire; then the keys are deleted. It may be interrupted at any time; each run creates other keys. With HS256,
     HERO_SECRET is the key: `herod secret rotate` changes it.
     """
     settings = load(options)
@@ -150,8 +151,10 @@ def rotate_signing(
     change = done.change
     answer = {
         "store": done.store,
-        "kid": change.current,
-        "retired": change.retired,
+        "keys": [
+            {"algorithm": one.algorithm, "for_apps": one.for_apps, "kid": one.current, "retired": one.retired}
+            for one in change.rotated
+        ],
         "retired_until": None if change.until is None else _time(change.until),
         "dropped": list(change.dropped),
     }
@@ -160,14 +163,20 @@ def rotate_signing(
 
 def _signing_sentence(done: "SigningRotation") -> str:
     change = done.change
-    if change.current is None:
-        return f"{done.store} no longer has Ed25519 keys, and their tokens have ended. HERO_SECRET signs, as before."
+    if not change.rotated:
+        return (
+            f"{done.store} no longer has keys that herod made: their tokens have ended. HERO_SECRET signs, as before."
+        )
+    new = ", ".join(f"{one.current} ({_use_of(one)})" for one in change.rotated)
+    sentence = f"{done.store} signs with the new {'key' if len(change.rotated) == 1 else 'keys'} {new}."
     if change.until is None:
-        return f"{done.store} signs with the new key {change.current}: all tokens of its Ed25519 keys have ended."
-    return (
-        f"{done.store} signs with the new key {change.current}. Tokens of {change.retired} are valid until they expire,"
-        f" at {_time(change.until)} at the latest."
-    )
+        return f"{sentence} All tokens of the keys that herod had made before have ended."
+    old = ", ".join(one.retired for one in change.rotated if one.retired is not None)
+    return f"{sentence} Tokens of {old} are valid until they expire, at {_time(change.until)} at the latest."
+
+
+def _use_of(key: "RotatedKey") -> str:
+    return f"{key.algorithm}, for apps" if key.for_apps else key.algorithm
 
 
 def _time(seconds: int) -> str:

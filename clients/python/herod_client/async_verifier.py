@@ -7,6 +7,7 @@ herod would decide who gets access. The token to be verified is sent nowhere.
 import logging
 import math
 import random
+import secrets
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -42,6 +43,8 @@ NEVER: Final = 2**53
 BAD_REQUEST: Final = 400
 TOO_MANY_REQUESTS: Final = 429
 RETRY_SECONDS: Final = 5.0  # without a Retry-After
+# While herod has no public key: nobody knows this secret, so no token is valid.
+NO_KEY: Final = hs256_key(secrets.token_hex(32))
 
 
 class Verifier:
@@ -52,7 +55,8 @@ class Verifier:
     Args:
         address: `unix:/path` or `https://host:port`; `http://` is refused.
         secret: HERO_SECRET, if herod signs with HS256.
-        jwks: fetch the public keys, if herod signs with EdDSA; with both, both kinds of tokens are accepted.
+        jwks: fetch the public keys, if herod signs with EdDSA, or apps send tokens for this service; with both, tokens
+            of the secret and of all public keys are accepted.
         credential: the credential for the feed: a token or key as text, or an `Identity`; by default this process's
             uid on a Unix socket. Any principal is allowed, for instance a service key with scope read.
         audiences: every `aud` that means this service; tokens without one are always accepted.
@@ -202,7 +206,7 @@ class Verifier:
         checker, mirror = self.checker, self.checker.mirror
         query = f"?wait={wait}" + ("" if mirror.cursor is None else f"&cursor={quote(mirror.cursor)}")
         changes = parse_changes(await client.get(FEED + query))
-        if changes.reset or trio.current_time() >= self._keys_until:
+        if changes.reset or changes.new_keys or trio.current_time() >= self._keys_until:
             try:
                 await self._load_keys(client)
             except ClientError:
@@ -226,7 +230,12 @@ class Verifier:
         if self._secret is not None:
             keys.append(_secret_key(self._secret))
         if not keys:
-            raise BadAnswer(f"{self.address} has no public keys: it signs with HS256.", hint="give secret=HERO_SECRET")
+            logger.warning(
+                "%s has no public keys yet: it signs plain tokens with HS256. Give secret=HERO_SECRET to verify those; "
+                "tokens of apps are verified as soon as herod has a key for them",
+                self.address,
+            )
+            keys.append(NO_KEY)
         if keys != self._known:
             # It does not matter which of them signs; herod removes expired ones from the list.
             others = [replace(key, verifies_until=NEVER) for key in keys[1:]]

@@ -58,6 +58,7 @@ class FeedChanges(msgspec.Struct, frozen=True):
     gone: tuple[str, ...] = ()
     revoked: tuple[_Taken, ...] = ()
     rules: FeedRules | None = None
+    new_keys: bool = False
 
 
 class FeedSubject(msgspec.Struct, frozen=True):

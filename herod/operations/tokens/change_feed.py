@@ -22,7 +22,7 @@ from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Context, Params, query
 from herod.pipeline.pagination import ByteBudget, fill_page
 from herod.pipeline.result_views import networks_list
-from herod.records import Account, PeerRule, Record, Revocation
+from herod.records import Account, PeerRule, Record, Revocation, SigningKeyRecord
 from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import cursor_after
@@ -41,7 +41,8 @@ KEPT_SECONDS: Final = 3600
 MAX_CURSOR_CHARS: Final = 512
 # What a snapshot holds, in this order.
 KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Revocation)
-TOLD: Final = frozenset(kind.kind for kind in KINDS)
+TOLD: Final = frozenset({*(kind.kind for kind in KINDS), SigningKeyRecord.kind})
+IDS_NOT_TOLD: Final = frozenset({Revocation.kind, SigningKeyRecord.kind})
 
 
 class FollowTokens(Params, frozen=True, kw_only=True):
@@ -99,6 +100,7 @@ class TokenChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     With `reset`, readers discard what they had: this answer begins a snapshot, and `rules` says how tokens are
     verified. With `has_more`, the next answer is available at once, and the state is complete only after the last one.
+    With `new_keys`, the public keys at `/.well-known/jwks.json` have changed.
     """
 
     cursor: str
@@ -108,6 +110,7 @@ class TokenChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     gone: list[str]
     revoked: list[Taken]
     rules: Rules | None
+    new_keys: bool = False
 
 
 class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +166,11 @@ def token_changes(reader: Reader, context: Context, params: FollowTokens) -> Tok
 
 
 def _is_news(answer: TokenChangesAnswer) -> bool:
-    return answer.reset or answer.has_more or bool(answer.subjects or answer.gone or answer.revoked)
+    return answer.reset or answer.has_more or _is_filled(answer)
+
+
+def _is_filled(answer: TokenChangesAnswer) -> bool:
+    return bool(answer.subjects or answer.gone or answer.revoked or answer.new_keys)
 
 
 async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChangesAnswer:
@@ -173,7 +180,7 @@ async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now:
     """
     while True:
         answer = _read_part(store, runtime, place, now)
-        if not answer.has_more or answer.reset or answer.subjects or answer.gone or answer.revoked:
+        if not answer.has_more or answer.reset or _is_filled(answer):
             return answer
         place = _parse_place(answer.cursor)
         await trio.lowlevel.checkpoint()
@@ -205,9 +212,11 @@ def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: 
         reset=False,
         has_more=changes.has_more,
         subjects=subjects,
-        gone=[id_ for kind, id_ in changes.deleted if kind != Revocation.kind],
+        gone=[id_ for kind, id_ in changes.deleted if kind not in IDS_NOT_TOLD],
         revoked=revoked,
         rules=None,
+        new_keys=any(isinstance(record, SigningKeyRecord) for record in changes.put)
+        or any(kind == SigningKeyRecord.kind for kind, _ in changes.deleted),
     )
 
 

@@ -219,3 +219,25 @@ def test_unreadable_settings(daemon: FakeDaemon, machine: Path, herod: Typed) ->
     (machine / "config" / "herod").mkdir(parents=True)
     (machine / "config" / "herod" / "herod.toml").write_text("[", encoding="utf-8")
     assert _result(_checks(herod, 0), "settings") == "warn"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_warned"),
+    [((), False), (("OKP",), False), (("RSA", "EC"), False), (("RSA", "OKP"), True), (("OKP", "EC", "RSA"), True)],
+)
+def test_an_ed25519_key_among_others(
+    daemon: FakeDaemon, machine: Path, herod: Typed, kinds: tuple[str, ...], is_warned: bool
+) -> None:
+    """An Ed25519 key beside keys of other kinds is a warning, because older libraries then read none of them."""
+    daemon.routes["GET", "/.well-known/jwks.json"] = json_reply({"keys": [{"kty": kind} for kind in kinds]})
+    checks = _checks(herod, 0)
+    assert ("public-keys" in checks) is is_warned
+    if is_warned:
+        assert _result(checks, "public-keys") == "warn"
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"keys": 5}, {"keys": [5, "OKP", {}]}])
+def test_an_answer_that_is_no_key_set(daemon: FakeDaemon, machine: Path, herod: Typed, answer: object) -> None:
+    """An answer that is not a key set is passed over."""
+    daemon.routes["GET", "/.well-known/jwks.json"] = json_reply(answer)
+    assert "public-keys" not in _checks(herod, 0)

@@ -9,7 +9,7 @@ import pytest
 
 from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.records import SigningKeyRecord
-from herod_client.core.signing_keys import SigningAlgorithm
+from herod_client.core.signing_keys import PlainAlgorithm
 from support.stopped_store import NOW, OLD, opened
 
 
@@ -21,7 +21,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "herod.db"
 
 
-async def start(path: Path, algorithm: SigningAlgorithm) -> None:
+async def start(path: Path, algorithm: PlainAlgorithm) -> None:
     """Simulate a daemon started with that algorithm."""
     async with opened(path) as one:
         await one.write(lambda tx: load_signing_keys(tx, secret=OLD, algorithm=algorithm, ttl=3600, now=NOW))
@@ -50,8 +50,7 @@ async def test_a_new_key(store: Path, herod: Callable[..., Any], monkeypatch: py
     (third,) = (name for name, stop in (await stops(store)).items() if stop is None)
     assert answer == {
         "store": str(store),
-        "kid": third,
-        "retired": second,
+        "keys": [{"algorithm": "EdDSA", "for_apps": False, "kid": third, "retired": second}],
         "retired_until": "2027-01-15T09:00:00Z",
         "dropped": [],
     }

@@ -30,7 +30,14 @@ from client.core.token_forging import (
 from herod_client.core import access_tokens
 from herod_client.core.access_tokens import AUDIENCE_TYP, PLAIN_TYP, Claims, issue, open_jws
 from herod_client.core.errors import ExpiredToken, FutureToken, InvalidRequest
-from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
+from herod_client.core.signing_keys import (
+    PublicAlgorithm,
+    SigningKey,
+    SigningKeys,
+    hs256_key,
+    new_private,
+    private_key,
+)
 
 
 class TestIssued:
@@ -202,3 +209,29 @@ class TestKeys:
         header, payload = open_jws(GOOD, keys, typ=None)
         assert header == access_tokens.Header(alg="HS256", typ="JWT")
         assert json.loads(payload) == PAYLOAD
+
+    @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+    def test_keys_for_apps(self, algorithm: PublicAlgorithm) -> None:
+        """A key for apps verifies tokens with an audience; a plain token needs HS256 or EdDSA, which sign those."""
+        key = private_key(algorithm, new_private(algorithm))
+        keys = SigningKeys(SHARED, for_apps=[key])
+        assert check(issue(AUDIENCE_CLAIMS, key), keys=keys) == AUDIENCE_CLAIMS
+        assert refusal(issue(AUDIENCE_CLAIMS, key)) == "signature"
+        assert refusal(issue(CLAIMS, key), keys=keys) == (None if algorithm == "EdDSA" else "malformed")
+
+    def test_the_kid_of_another_algorithm(self) -> None:
+        """A token that names another key's `kid` or another `alg` than its key's is refused, whoever signed it."""
+        made: list[SigningKey] = [
+            private_key("RS256", new_private("RS256")),
+            private_key("ES256", new_private("ES256")),
+            ED25519,
+            SHARED,
+        ]
+        keys = SigningKeys(SHARED, for_apps=made[:3])
+        for signer in made:
+            for named in made:
+                for alg in ("RS256", "ES256", "EdDSA", "HS256", "none", "RS512", "PS256"):
+                    header = {"alg": alg, "typ": "at+jwt"} | ({} if named.kid is None else {"kid": named.kid})
+                    token = forge(header, json.loads(msgspec.json.encode(AUDIENCE_CLAIMS)), signer)
+                    is_good = signer is named and alg == signer.algorithm
+                    assert refusal(token, keys=keys) == (None if is_good else "signature")

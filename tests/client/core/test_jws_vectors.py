@@ -2,20 +2,24 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from herod_client.core.access_tokens import open_jws
 from herod_client.core.errors import BadToken
-from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key
+from herod_client.core.public_jwks import PublicJwk, parse_public_jwk
+from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key, public_key
 from support.public_vectors import VECTORS
 
 FILE = VECTORS / "wycheproof_json_web_signature.json"
 
-# Valid in the file, refused here: a "?" in the header or payload that lenient decoders skip. Herod is strict.
-REFUSED_BY_POLICY = {372, 373}
+# Valid in the file, refused here: an empty payload, and a "?" in the header or payload that lenient decoders skip.
+# Herod is strict.
+REFUSED_BY_POLICY = {259, 372, 373}
 
 # Invalid in the file, but byte-identical to the valid case with the same key: the padding that their names mention
 # was lost upstream. No verifier can distinguish them; `test_padded` covers them instead.
@@ -54,7 +58,8 @@ def load_cases() -> list[Case]:
 
 CASES = load_cases()
 SUPPORTED = [case for case in CASES if case.key.get("alg") == "HS256"]
-UNSUPPORTED = [case for case in CASES if case.key.get("alg") != "HS256"]
+PUBLIC = [case for case in CASES if case.key.get("alg") in ("RS256", "ES256")]
+UNSUPPORTED = [case for case in CASES if case.key.get("alg") not in ("HS256", "RS256", "ES256")]
 
 needs_file = pytest.mark.skipif(not CASES, reason=f"no vectors: {FILE.name} is not in {VECTORS}")
 
@@ -69,6 +74,11 @@ def hs256_keys(kid: str | None, secret: bytes) -> SigningKeys:
     return SigningKeys(SigningKey(kid=kid, algorithm="HS256", verifies_until=None, verifier=secret))
 
 
+def encode(data: bytes) -> str:
+    """Encode as Base64url without padding."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 def opens(jws: str, keys: SigningKeys) -> bool:
     """Whether the JWS layer accepts it; any error other than a refusal fails the test."""
     try:
@@ -80,10 +90,11 @@ def opens(jws: str, keys: SigningKeys) -> bool:
 
 @needs_file
 def test_the_file_is_the_one_meant() -> None:
-    """The file has all 401 cases: 39 of HS256, 30 of them invalid, and the rest of algorithms that herod lacks."""
+    """The file has all 401 cases: of HS256, RS256 and ES256, and the rest of algorithms that herod lacks."""
     assert len(CASES) == 401
-    assert len(SUPPORTED) + len(UNSUPPORTED) == 401
+    assert len(SUPPORTED) + len(PUBLIC) + len(UNSUPPORTED) == 401
     assert len([case for case in SUPPORTED if not case.valid]) == 30
+    assert (len(PUBLIC), len([case for case in PUBLIC if not case.valid])) == (272, 262)
     assert not [case for case in CASES if case.key["kty"] == "OKP"]
 
 
@@ -98,6 +109,44 @@ def test_wycheproof_hs256(case: Case) -> None:
         assert (case.jws, case.key) == (twin.jws, twin.key)
         is_valid = twin.valid
     assert opens(case.jws, keys) is (is_valid and case.number not in REFUSED_BY_POLICY)
+
+
+def of_jwk(jwk: dict[str, Any]) -> SigningKeys:
+    """Keys with the one of a JWK, under the JWK's `kid`, unlike herod's own."""
+    parsed = parse_public_jwk(msgspec.convert({"use": "sig", **jwk}, PublicJwk))
+    assert parsed is not None
+    return SigningKeys(replace(public_key(parsed), kid=jwk.get("kid")))
+
+
+@needs_file
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.number}-{case.comment}") for case in PUBLIC])
+def test_wycheproof_rs256_es256(case: Case) -> None:
+    """Every valid RS256 and ES256 case passes, except one by policy, and every invalid one is refused."""
+    assert opens(case.jws, of_jwk(case.key)) is (case.valid and case.number not in REFUSED_BY_POLICY)
+
+
+@needs_file
+def test_algorithm_confusion() -> None:
+    """A valid RS256 or ES256 token is refused by any other key under its `kid`: HS256 with the public key above all."""
+    for case in PUBLIC:
+        if not case.valid:
+            continue
+        kid = case.key.get("kid")
+        public = of_jwk(case.key).current.verifier
+        assert not isinstance(public, bytes)
+        for text in (
+            public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+            public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+            decode(case.key["n" if case.key["kty"] == "RSA" else "x"]),
+        ):
+            keys = hs256_keys(kid, text)
+            assert not opens(case.jws, keys)
+            forged = f"{encode(json.dumps({'alg': 'HS256', 'kid': kid}).encode())}.{case.jws.split('.')[1]}"
+            forged += f".{encode(keys.current.sign(forged.encode()))}"
+            assert opens(forged, keys) is (case.number not in REFUSED_BY_POLICY)
+            assert not opens(forged, of_jwk(case.key))
+        for other in (other for other in PUBLIC if other.valid and other.key["kty"] != case.key["kty"]):
+            assert not opens(case.jws, of_jwk({**other.key, "kid": kid}))
 
 
 @needs_file
@@ -116,7 +165,7 @@ def test_padded(part: int, padding: str) -> None:
 
 @needs_file
 def test_wycheproof_other_algorithms() -> None:
-    """RSA and ECDSA signatures are refused, valid or not, also if the public key is configured as the secret."""
+    """Signatures of other algorithms are refused, valid or not, also if the public key is configured as the secret."""
     for case in UNSUPPORTED:
         member = case.key["n" if case.key["kty"] == "RSA" else "x"]
         for keys in (

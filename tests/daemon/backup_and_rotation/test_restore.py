@@ -14,7 +14,7 @@ from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.records import Account, ApiKey, App, PeerRule, Revocation, Session, SigningKeyRecord
 from herod.store.sqlite.sqlite_store import SqliteStore
 from herod_client.core.errors import Conflict, RuntimeFailure, SettingsError
-from herod_client.core.signing_keys import SigningAlgorithm
+from herod_client.core.signing_keys import PlainAlgorithm
 from store.samples import account, app, event, key, revocation, rule, session
 from support.stopped_store import NEW, NOW, OLD, STORE, contents, opened, put, save, settings
 
@@ -54,7 +54,7 @@ async def lived(path: Path, file: Path) -> Path:
     return file
 
 
-async def sign(store: SqliteStore, algorithm: SigningAlgorithm) -> None:
+async def sign(store: SqliteStore, algorithm: PlainAlgorithm) -> None:
     """Start signing with an algorithm, as the daemon does."""
     await store.write(lambda tx: load_signing_keys(tx, secret=OLD, algorithm=algorithm, ttl=3600, now=NOW))
 

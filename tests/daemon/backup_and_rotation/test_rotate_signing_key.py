@@ -23,7 +23,7 @@ from herod.store.sqlite.offline_transaction import check_all, readable, transact
 from herod.store.sqlite.sqlite_store import SqliteStore
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.errors import RuntimeFailure, SettingsError
-from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys, hs256_key
+from herod_client.core.signing_keys import PlainAlgorithm, SigningKeys, hs256_key
 from support.killed_commands import killer
 from support.real_daemon import SECRET, Daemon, running
 from support.soak_rounds import count, seed
@@ -34,7 +34,7 @@ SEED = seed()
 TTL = 3600
 
 
-async def start(store: SqliteStore, algorithm: SigningAlgorithm, now: int = NOW) -> SigningKeys:
+async def start(store: SqliteStore, algorithm: PlainAlgorithm, now: int = NOW) -> SigningKeys:
     """Load the signing keys as a start does."""
     return await store.write(lambda tx: load_signing_keys(tx, secret=OLD, algorithm=algorithm, ttl=TTL, now=now))
 
@@ -159,10 +159,10 @@ def test_rotating_as_an_operator_does(place: Place) -> None:
         assert (refused.returncode, "in use" in refused.stderr) == (1, True)
     done = daemon.herod(*rotate, "--output", "json")
     assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    (rotated,) = json.loads(done.stdout)["keys"]
     with running(place.folder, "--signing", "EdDSA") as daemon:
         new = place.token(daemon)
-        assert (kid(old), kid(new)) == (answer["retired"], answer["kid"])
+        assert (kid(old), kid(new)) == (rotated["retired"], rotated["kid"])
         assert place.good(daemon, old, new) == [True, True]
     leaked = daemon.herod(*rotate, "--compromised")
     assert leaked.returncode == 0, leaked.stderr
@@ -179,18 +179,18 @@ async def test_what_is_written(tmp_path: Path) -> None:
     done = rotate_signing(settings(path), now=NOW + 5)
     kept = stored(path)
     assert done.store == str(path)
-    assert done.change.current is not None
+    (rotated,) = done.change.rotated
     assert {name: record.expires_at for name, record in kept.items()} == {
         first: NOW + 5 + TTL,
-        done.change.current: None,
+        rotated.current: None,
     }
     assert not [name for name, content in contents(tmp_path).items() for one in kept.values() if one.private in content]
     rotate_signing(settings(path), now=NOW + 5 + TTL)
     again = rotate_signing(settings(path), is_compromised=True, now=NOW + 6 + TTL)
-    assert set(stored(path)) == {again.change.current}
+    assert set(stored(path)) == {again.change.rotated[0].current}
     async with opened(path) as store:
         said = [row.event for row in store.audit_rows()]
-        assert (await start(store, "EdDSA", NOW + 7 + TTL)).current.kid == again.change.current
+        assert (await start(store, "EdDSA", NOW + 7 + TTL)).current.kid == again.change.rotated[0].current
     assert [(one.operation.removeprefix("signing."), one.target == first) for one in said] == [
         ("current", True),
         ("retire", True),

@@ -10,7 +10,7 @@ import trio
 
 from herod.dashboard.pages.connect import find_addresses
 from herod.pipeline.process.deployment_info import Deployment
-from herod_client.core.signing_keys import SigningKeys, ed25519_key, new_ed25519_private
+from herod_client.core.signing_keys import SigningKeys, ed25519_key, new_private
 from support.herod_in_memory import LEGACY, SECRET, Harness, open_harness
 from support.page_visitor import open_pages, visit
 
@@ -94,7 +94,7 @@ async def test_shell_snippets_can_be_pasted(harness: Harness) -> None:
 async def test_python_snippets_are_programs(harness: Harness, signing: str) -> None:
     """They compile, import what there is, and name the address as text."""
     if signing == "EdDSA":
-        harness.runtime.signing = SigningKeys(ed25519_key(new_ed25519_private()))
+        harness.runtime.signing = SigningKeys(ed25519_key(new_private("EdDSA")))
     found = {name: text for name, text in (await snippets(harness)).items() if name.startswith("python")}
     assert set(found) == {"python-sync", "python-async", "python-verifier"}
     for name, text in found.items():

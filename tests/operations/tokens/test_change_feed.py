@@ -12,14 +12,16 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from herod.identity.credential_types import Bearer, Presented
 from herod.operations.tokens import change_feed
 from herod.operations.tokens.change_feed import TokenChangesAnswer
+from herod.pipeline.app_signing_keys import new_signing_record
 from herod.pipeline.process.process_state import WAITING, WAITING_OF_PRINCIPAL, WAITING_OF_SOURCE
-from herod.records import Account
+from herod.records import Account, SigningKeyRecord
 from herod.scopes.principal import Peer, Source
 from herod.store.store_interface import Writer
 from herod.throttle.fair_places import Place
 from herod_client.core.access_tokens import Claims
 from herod_client.core.errors import InvalidRequest, RateLimited, RevokedToken, Unauthenticated, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import new_private
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, NOW, Harness, open_harness
 
 LOCAL = "local-admin"
@@ -447,3 +449,29 @@ async def test_over_rest(harness: Harness) -> None:
     answer = await harness.request("GET", target, headers=headers, source=ADMIN_SOURCE)
     assert (answer.status, answer.json["data"]["reset"]) == (200, False)
     assert answer.response.is_quiet
+
+
+async def test_new_public_keys(harness: Harness) -> None:
+    """A new key for apps, or one that is gone, is announced without its id; the reader then fetches the key set."""
+    cursor = (await changes(harness)).cursor
+    record = new_signing_record("ES256", new_private("ES256"), now=NOW, for_apps=True)
+
+    def put(tx: Writer) -> None:
+        tx.put(record)
+
+    def delete(tx: Writer) -> None:
+        tx.delete(SigningKeyRecord, record.id)
+
+    for change in (put, delete):
+        await harness.store.write(change)
+        answer = await changes(harness, cursor, wait=5)
+        assert (answer.new_keys, answer.reset, answer.subjects, answer.gone, answer.revoked) == (
+            True,
+            False,
+            [],
+            [],
+            [],
+        )
+        assert record.id not in str(answer)
+        cursor = answer.cursor
+    assert not (await changes(harness, cursor)).new_keys

@@ -9,6 +9,7 @@ The rules for a valid token (RFC 7515, 7519, 8725, 9068):
     iss, aud  the plain issuer without `aud` under `JWT`; the public URL with `aud` under `at+jwt`
     time      now < exp (no leeway), 0 < exp - iat ≤ ttl, iat ≤ now + 60 s, and nbf, if any, ≤ now + 60 s
     retired   a retired key verifies until its hard stop, and no token that expires later
+    key       a token without `aud` is signed with HS256 or EdDSA: keys of other algorithms sign for apps only
 
 PyJWT supplies the signature algorithms (`SigningKey`); its parser is too lenient to be used. A key is looked
 up in memory by `kid` and never taken from a token. Audience, revocation and epochs are checked by the caller: this
@@ -26,7 +27,7 @@ import msgspec
 
 from herod_client.core.errors import BadToken, ExpiredToken, FutureToken, InvalidRequest
 from herod_client.core.repeated_names import check_names
-from herod_client.core.signing_keys import SigningKey, SigningKeys
+from herod_client.core.signing_keys import PLAIN_ALGORITHMS, SigningKey, SigningKeys
 
 __all__ = [
     "AUDIENCE_TYP",
@@ -183,7 +184,7 @@ def verify(
     except msgspec.ValidationError:
         raise _malformed() from None
     if claims.aud is None:
-        is_ours = header.typ == PLAIN_TYP and claims.iss == issuer
+        is_ours = header.typ == PLAIN_TYP and claims.iss == issuer and key.algorithm in PLAIN_ALGORITHMS
     else:
         is_ours = header.typ == AUDIENCE_TYP and claims.iss == audience_issuer
     if not is_ours or not 0 < claims.exp - claims.iat <= ttl:
