@@ -279,6 +279,7 @@ async def _make_runtime(
             token_ttl=settings.token_ttl,
             session_idle=settings.session_idle,
             registration=settings.registration,
+            second_factor=settings.second_factor,
             legacy=legacy_secrets(settings, store.keyring),
             daemon_uid=os.getuid(),
             quotas=settings.quotas,

@@ -52,6 +52,8 @@ class Purpose(StrEnum):
     AUTHORIZATION_CODES = "authorization_codes"
     AUTHORIZATION_REQUESTS = "authorization_requests"
     LANDINGS = "landings"
+    CHALLENGES = "challenges"
+    SIGN_INS = "sign_ins"
 
 
 CARRIED: Final = (Purpose.KEY_HASHES, Purpose.OWNERSHIP)

@@ -26,6 +26,7 @@ class Config:
             while herod holds both addresses.
         own_origins: all origins that lead to herod's pages, aliases and addresses that are not open now included: no
             redirect of an app may lead there.
+        second_factor: whose accounts must have a second factor (`identity/second_factors.py`).
         daemon_uid: the uid whose processes are local admin if they send the cookie; so are root's.
         quotas: how much one principal may store or be issued.
     """
@@ -41,6 +42,7 @@ class Config:
     token_ttl: int
     session_idle: int = 3600
     registration: Literal["open", "closed"]
+    second_factor: Literal["off", "admin", "all"] = "off"
     legacy: LegacySecrets
     daemon_uid: int
     quotas: QuotaSettings = field(default_factory=QuotaSettings)

@@ -6,6 +6,7 @@ A record is immutable; a change replaces it. Fields may be added with a default;
 from herod.records.accounts_and_keys import REGISTERED, SERVICE_KEYS, Account, ApiKey
 from herod.records.apps import App
 from herod.records.delegations import Delegation
+from herod.records.factors import Passkey, RecoveryCodes, TotpFactor, UsedChallenge
 from herod.records.housekeeping import ClockRecord, Deletion, GuessCount, HashKey, LegacyUse
 from herod.records.oauth_grants import AuthorizationCode, TokenFamily
 from herod.records.peer_rules import PeerRule
@@ -29,8 +30,10 @@ __all__ = [
     "GuessCount",
     "HashKey",
     "LegacyUse",
+    "Passkey",
     "PeerRule",
     "Record",
+    "RecoveryCodes",
     "Resource",
     "ResourceTally",
     "Revocation",
@@ -38,6 +41,8 @@ __all__ = [
     "SessionEpoch",
     "SigningKeyRecord",
     "TokenFamily",
+    "TotpFactor",
+    "UsedChallenge",
     "resource_owner",
 ]
 
@@ -60,4 +65,8 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Delegation,
     AuthorizationCode,
     TokenFamily,
+    Passkey,
+    TotpFactor,
+    RecoveryCodes,
+    UsedChallenge,
 )

@@ -25,6 +25,8 @@ class Account(Record, frozen=True, kw_only=True):
         epoch: tokens carry the epoch they were issued in, and are invalid once it has changed.
         registered: it was created by open registration, not by an admin.
         confirmed: what an admin said about it since; None: nothing (`is_confirmed`).
+        user_handle: 64 random bytes by which its passkeys name it (WebAuthn 3, section 14.6.1); empty until it enrols
+            one.
     """
 
     kind: ClassVar[str] = "account"
@@ -43,6 +45,7 @@ class Account(Record, frozen=True, kw_only=True):
         "epoch": FieldUse(),  # tokens of another herod are not valid here
         "registered": FieldUse(),  # whoever imports an account chose to
         "confirmed": FieldUse(),  # the same; views show `is_confirmed`
+        "user_handle": FieldUse(),  # passkeys stay here
     }
 
     email: str | None
@@ -55,6 +58,7 @@ class Account(Record, frozen=True, kw_only=True):
     epoch: int = 1
     registered: bool = False
     confirmed: bool | None = None
+    user_handle: bytes = b""
 
     @property
     def lookup(self) -> tuple[str, ...] | None:

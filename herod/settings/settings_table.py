@@ -250,6 +250,11 @@ class Settings:
     registration: Literal["open", "closed"] = setting(
         choice("open", "closed"), "Whether anyone may register an account with scope read.", default="open"
     )
+    second_factor: Literal["off", "admin", "all"] = setting(
+        choice("off", "admin", "all"),
+        "Whose accounts must have a second factor, a passkey or an authenticator app: nobody's, admins', everybody's.",
+        default="off",
+    )
     bootstrap_admin_key: str | None = setting(
         TEXT, "Create a service key of this name with scope admin, once.", metavar="NAME", parse=_key_name
     )

@@ -15,11 +15,14 @@ from herod.records import (
     AuthorizationCode,
     Delegation,
     Deletion,
+    Passkey,
     Record,
+    RecoveryCodes,
     Revocation,
     Session,
     SessionEpoch,
     TokenFamily,
+    TotpFactor,
 )
 from herod.store.store_interface import Reader, Store, Writer
 
@@ -36,7 +39,7 @@ __all__ = [
 R = TypeVar("R", bound=Record)
 
 OWNED: Final[Mapping[type[Record], tuple[type[Record], ...]]] = {
-    Account: (ApiKey, Session, Delegation),
+    Account: (Passkey, TotpFactor, RecoveryCodes, ApiKey, Session, Delegation),
     Delegation: (AuthorizationCode, TokenFamily, Revocation),  # all tokens of a delegation end with it
 }
 """Record type → the types whose records are deleted with their owner."""

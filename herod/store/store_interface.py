@@ -12,7 +12,16 @@ import msgspec
 
 from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
-from herod.records import AuthorizationCode, Delegation, GuessCount, Record, Revocation, Session, TokenFamily
+from herod.records import (
+    AuthorizationCode,
+    Delegation,
+    GuessCount,
+    Record,
+    Revocation,
+    Session,
+    TokenFamily,
+    UsedChallenge,
+)
 from herod.store.audit_filter import AuditFilter
 from herod.store.notifier import ChangeNotifier
 from herod.store.page_cursors import Order
@@ -56,6 +65,7 @@ PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
     (GuessCount, 0),
     (AuthorizationCode, EXPIRED_KEPT_SECONDS),
     (TokenFamily, EXPIRED_KEPT_SECONDS),
+    (UsedChallenge, EXPIRED_KEPT_SECONDS),
 )
 
 

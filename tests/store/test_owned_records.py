@@ -71,7 +71,10 @@ async def test_deleted_with_their_owner(store: MemoryStore) -> None:
     """Keys and sessions are deleted with their account, if few at once; others' records and its service keys stay."""
     await fill(store, 20)
     gone = await store.write(lambda tx: delete_with_owned(tx, account("ada"), now=1))
-    assert gone == {ApiKey: [f"ada-{number:03}" for number in range(20)], Session: ["ada-session"], Delegation: []}
+    assert {kind: ids for kind, ids in gone.items() if ids} == {
+        ApiKey: [f"ada-{number:03}" for number in range(20)],
+        Session: ["ada-session"],
+    }
     assert store.get(Account, "ada") is None
     assert (store.count(ApiKey), store.count(Session), store.count(Account)) == (21, 1, 1)
     assert store.count(Deletion) == 0

@@ -1,0 +1,27 @@
+"""Whether an account has a second factor, and whether it must have one (`--second-factor`).
+
+A second factor is a passkey or an authenticator app. Once an account has one, its password alone signs nobody in, at
+any door. API keys and client secrets are credentials of their own: nothing here concerns them.
+"""
+
+from herod.identity.config import Config
+from herod.records import Account, Passkey, TotpFactor
+from herod.store.store_interface import Reader
+from herod_client.core.scope_graph import ADMIN
+
+__all__ = ["MFA", "has_second_factor", "must_have_second_factor"]
+
+MFA = "mfa"
+"""The authentication method reference of a sign-in with more than one factor (RFC 8176)."""
+
+
+def has_second_factor(reader: Reader, account_id: str) -> bool:
+    """Whether the account has a passkey or an authenticator app."""
+    return reader.get(TotpFactor, account_id) is not None or reader.count_owned(Passkey, account_id, limit=1) > 0
+
+
+def must_have_second_factor(config: Config, account: Account) -> bool:
+    """Whether the settings demand one of this account: decided anew at each use, for its scope of now."""
+    if config.second_factor == "admin":
+        return bool(config.graph.mask(account.scope) & config.graph.bit(ADMIN))
+    return config.second_factor == "all"
