@@ -21,6 +21,7 @@ from herod.maintenance.restore_reconciliation import (
     end_everything,
     offline_event,
 )
+from herod.maintenance.restore_second_factors import SECOND_FACTORS
 from herod.maintenance.store_file_and_owner import store_file
 from herod.records import RECORD_TYPES, Account, ApiKey, App, Deletion, HashKey, PeerRule, Revocation, SigningKeyRecord
 from herod.settings import Settings
@@ -169,7 +170,9 @@ def _fresh_root(backup: OpenedFile, present: OpenedFile | None, *, is_same_secre
 def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
     # A renewed root keeps the key for hashes, and no two stores share one.
     is_same = present.keyring.key(Purpose.KEY_HASHES) == backup.keyring.key(Purpose.KEY_HASHES)
-    found: dict[str, list[Any]] = {one.kind: list(readable(present, one)) for one in DELETED_WHERE_MISSING}
+    found: dict[str, list[Any]] = {
+        one.kind: list(readable(present, one)) for one in (*DELETED_WHERE_MISSING, *SECOND_FACTORS)
+    }
     return Present(
         is_same=is_same,
         is_later=present.head.descends_from(backup.head),
@@ -182,6 +185,7 @@ def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
         hash_keys=tuple(readable(present, HashKey)),
         deleted=tuple(tombstones(present)),
         deletions=tuple(readable(present, Deletion)),
+        factors={one: {record.id: record for record in found[one.kind]} for one in SECOND_FACTORS},
         complete={
             kind: frozenset(record.id for record in records)
             for kind, records in found.items()

@@ -13,7 +13,8 @@ continued since the backup and can be read completely, a missing record was dele
     revocation, hash_key           those there are added; an extra one does no harm
     session, delegation,
     authorization_code,
-    token_family                   all end
+    token_family, challenge        all end
+    passkey, totp, recovery        those there replace the backup's (`restore_second_factors.py`)
     deletion                       those there are added, unless the account exists again: the daemon continues them
     resource_tally                 counted again
     guess, legacy_use              counters: the backup's are kept
@@ -29,6 +30,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from herod.audit_event import AuditEvent
+from herod.maintenance.restore_second_factors import Factors, carry_factors
 from herod.records import (
     Account,
     ApiKey,
@@ -44,6 +46,7 @@ from herod.records import (
     Session,
     SigningKeyRecord,
     TokenFamily,
+    UsedChallenge,
 )
 from herod.store.store_interface import Writer
 
@@ -57,7 +60,7 @@ R = TypeVar("R", Account, ApiKey, App)
 EPOCH_LEAP: Final = 1_000_000
 EPOCH_LEAP_BITS: Final = 32
 # Deleted by every restore: they were made with what has another epoch now.
-ENDED: Final[tuple[type[Record], ...]] = (Session, Delegation, AuthorizationCode, TokenFamily)
+ENDED: Final[tuple[type[Record], ...]] = (Session, Delegation, AuthorizationCode, TokenFamily, UsedChallenge)
 DELETED_WHERE_MISSING: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, App, Resource)
 
 
@@ -82,6 +85,7 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
     hash_keys: tuple[HashKey, ...] = ()
     deleted: tuple[tuple[str, str], ...]
     deletions: tuple[Deletion, ...] = ()
+    factors: Factors = msgspec.field(default_factory=dict)
     complete: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
 
     @property
@@ -128,6 +132,7 @@ def carry_over(tx: Writer, present: Present, types: Mapping[str, type[Record]]) 
         _carry(tx, ApiKey, present.keys, partial(_newest_key, is_later=present.is_later), restored)
         _carry(tx, App, present.apps, partial(_newest_app, is_later=present.is_later), restored)
         _list_rules(tx, present.rules, restored)
+        restored.deleted += carry_factors(tx, present.factors, present.complete, is_later=present.is_later)
         if present.is_later:
             _carry_signing(tx, present.signing)
     return restored
@@ -204,6 +209,7 @@ def _newest_account(old: Account, new: Account, *, is_later: bool) -> Account:
         confirmed=old.confirmed if new.is_confirmed else False,  # what was taken back since stays so
         password=last.password,
         secret_hash=last.secret_hash,
+        user_handle=new.user_handle or old.user_handle,
     )
 
 

@@ -221,6 +221,17 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds for ending the sessions": "herod.loopback_relay:SIGN_OUT_SECONDS",
         "bytes that it passes on at a time": "herod.loopback_relay:PIECE_BYTES",
     },
+    "Passkeys and second factors": {
+        "seconds in which a passkey has to answer": "herod.credentials.challenges:CHALLENGE_SECONDS",
+        "bytes of a passkey's credential id": "herod.credentials.passkeys:MAX_CREDENTIAL_BYTES",
+        "bytes of a passkey's public key": "herod.credentials.passkeys:MAX_KEY_BYTES",
+        "bytes of each part of a browser's answer for a passkey": "herod.credentials.passkeys:MAX_PART_BYTES",
+        "digits of an authenticator app's code": "herod.credentials.totp:TOTP_DIGITS",
+        "seconds for which such a code is current; the one before and the one after are taken too": (
+            "herod.credentials.totp:STEP_SECONDS"
+        ),
+        "recovery codes": "herod.credentials.recovery_codes:RECOVERY_CODES",
+    },
     "Audit log and logs": {
         "kinds of denial with audit rows of their own, in one minute": "herod.pipeline.denial_queue:MAX_KINDS",
         "the same of one source": "herod.pipeline.denial_queue:MAX_KINDS_OF_SOURCE",
@@ -377,6 +388,11 @@ NO_LIMITS: Final = frozenset(
         "herod.credentials.imported_secret_hashes:HASH_BYTES",
         "herod.credentials.imported_secret_hashes:ID_BYTES",
         "herod.credentials.imported_secret_hashes:_CARRIED_BYTES",
+        "herod.credentials.challenges:BODY_BYTES",
+        "herod.credentials.challenges:MAC_BYTES",
+        "herod.credentials.challenges:RANDOM_BYTES",
+        "herod.credentials.challenges:TIME_BYTES",
+        "herod.credentials.passkeys:ID_BYTES",
         "herod.credentials.passwords:SALT_BYTES",
         "herod.credentials.passwords:TAG_BYTES",
         "herod.credentials.redirect_uris:MAX_HOST",
@@ -385,6 +401,8 @@ NO_LIMITS: Final = frozenset(
         "herod.credentials.sealing:NONCE_BYTES",
         "herod.credentials.sealing:TAG_BYTES",
         "herod.dashboard.landing:_TIME_BYTES",
+        "herod.credentials.recovery_codes:CODE_CHARACTERS",
+        "herod.credentials.totp:SECRET_BYTES",
         "herod.dashboard.pages.audit:KEY_CHARACTERS",
         "herod.dashboard.pages.audit:UUID_CHARACTERS",
         "herod.dashboard.static_files:_HASH_CHARACTERS",
