@@ -282,7 +282,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "the same of one principal": "herod.pipeline.process.process_state:WAITING_OF_PRINCIPAL",
         "seconds that one of them waits, at most": "herod.operations.tokens.change_feed:MAX_WAIT_SECONDS",
         "seconds that a revocation is listed after its token expired": (
-            "herod.operations.tokens.change_feed:KEPT_SECONDS"
+            "herod.operations.tokens.feed_entries:KEPT_SECONDS"
         ),
         "deleted records that the feed remembers": "herod.store.sqlite.sqlite_store:KEPT_TOMBSTONES",
         "parts of it kept for all readers until the next commit": "herod.store.sqlite.sqlite_store:KEPT_CHANGES",

@@ -1,6 +1,7 @@
-"""A verifier's copy of herod's subjects, kept current by the feed `token.changes`. Pure: it does no I/O.
+"""A verifier's copy of herod's subjects and of what they delegated to apps, kept current by the feed `token.changes`.
 
-A new snapshot is built separately and replaces the current one when complete, so that a partial one is never used.
+Pure: it does no I/O. A new snapshot is built separately and replaces the current one when complete, so that a partial
+one is never used.
 """
 
 from typing import Final, TypeVar
@@ -13,7 +14,7 @@ from herod_client.core.grants import Networks
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.http_messages import Json
 
-__all__ = ["FeedChanges", "FeedMirror", "FeedRules", "FeedSnapshot", "FeedSubject", "parse_changes"]
+__all__ = ["FeedChanges", "FeedDelegation", "FeedMirror", "FeedRules", "FeedSnapshot", "FeedSubject", "parse_changes"]
 
 K = TypeVar("K")
 
@@ -29,6 +30,14 @@ class _Subject(msgspec.Struct, frozen=True):
     scope: str
     networks: tuple[str, ...]
     enabled: bool
+
+
+class _Delegated(msgspec.Struct, frozen=True):
+    id: str
+    sub: str
+    scope: str
+    networks: tuple[str, ...]
+    expires: int | None = None
 
 
 class _Taken(msgspec.Struct, frozen=True):
@@ -55,6 +64,7 @@ class FeedChanges(msgspec.Struct, frozen=True):
     reset: bool
     has_more: bool
     subjects: tuple[_Subject, ...] = ()
+    delegations: tuple[_Delegated, ...] = ()  # an older herod has none
     gone: tuple[str, ...] = ()
     revoked: tuple[_Taken, ...] = ()
     rules: FeedRules | None = None
@@ -71,23 +81,34 @@ class FeedSubject(msgspec.Struct, frozen=True):
     is_enabled: bool
 
 
+class FeedDelegation(msgspec.Struct, frozen=True):
+    """What an account, `sub`, lets an app do; until `expires`, in Unix seconds."""
+
+    sub: str
+    mask: int
+    networks: Networks
+    expires: int | None
+
+
 class FeedSnapshot:
     """The complete state at one moment.
 
     Attributes:
         networks: the networks that the settings list, or `*` for any.
         holders: subjects by `sub`.
+        delegations: by id.
         gone: deleted subjects → until when they are kept, in monotonic seconds.
-        revoked: (sub, jti) → the same.
+        revoked: (sub, jti or family) → the same.
     """
 
-    __slots__ = ("gone", "graph", "holders", "networks", "revoked", "rules")
+    __slots__ = ("delegations", "gone", "graph", "holders", "networks", "revoked", "rules")
 
     def __init__(self, rules: FeedRules) -> None:
         self.rules = rules
         self.graph = ScopeGraph(rules.scopes)
         self.networks: Networks = frozenset(rules.networks)
         self.holders: dict[str, FeedSubject] = {}
+        self.delegations: dict[str, FeedDelegation] = {}
         self.gone: dict[str, float] = {}
         self.revoked: dict[tuple[str, str], float] = {}
 
@@ -96,9 +117,13 @@ class FeedSnapshot:
         for one in changes.subjects:
             mask = self.graph.mask(tuple(one.scope.split()))
             self.holders[one.sub] = FeedSubject(one.kind, one.epoch, mask, frozenset(one.networks), one.enabled)
-        for sub in changes.gone:
-            if self.holders.pop(sub, None) is not None:
-                self.gone[sub] = self._kept_until(now)
+        for grant in changes.delegations:
+            mask = self.graph.mask(tuple(grant.scope.split()))
+            self.delegations[grant.id] = FeedDelegation(grant.sub, mask, frozenset(grant.networks), grant.expires)
+        for id_ in changes.gone:
+            self.delegations.pop(id_, None)
+            if self.holders.pop(id_, None) is not None:
+                self.gone[id_] = self._kept_until(now)
         for taken in changes.revoked:
             self.revoked[taken.sub, taken.jti] = self._kept_until(now)
         if changes.gone:
@@ -147,7 +172,7 @@ class FeedMirror:
         target.take(changes, now)
         self.cursor = changes.cursor
         if self._draft is None:
-            is_news = bool(changes.subjects or changes.gone or changes.revoked)
+            is_news = bool(changes.subjects or changes.delegations or changes.gone or changes.revoked)
             self.version += is_news
             return not changes.has_more
         if changes.has_more:

@@ -1,7 +1,8 @@
 """Verifies tokens in memory: first as in `access_tokens`, then against the state from the feed.
 
 Does no I/O and never waits; any thread may call it. The result is herod's own as of the feed's last answer: a token's
-scope is its own ∩ what its subject holds now, and unknown subjects are refused.
+scope is its own ∩ what its subject holds now ∩ what that delegated, if the token is an app's. Unknown subjects are
+refused, and so are tokens of delegations that herod has not told of.
 """
 
 import time
@@ -13,11 +14,19 @@ import msgspec
 from herod_client.client_errors import InvalidInput
 from herod_client.core.access_tokens import CLOCK_SKEW, Claims, unknown_subject, verify, wrong_audience
 from herod_client.core.bounded_cache import BoundedCache
-from herod_client.core.errors import Disabled, InvalidRequest, MissingScope, NetworkDenied, RevokedToken, Unavailable
+from herod_client.core.errors import (
+    BadToken,
+    Disabled,
+    InvalidRequest,
+    MissingScope,
+    NetworkDenied,
+    RevokedToken,
+    Unavailable,
+)
 from herod_client.core.grants import ALL_NETWORKS, Networks, check_required_network, intersect_networks
 from herod_client.core.scope_graph import canonical_scope
 from herod_client.core.signing_keys import SigningKeys
-from herod_client.feed_mirror import FeedMirror, FeedRules, FeedSnapshot, FeedSubject
+from herod_client.feed_mirror import FeedDelegation, FeedMirror, FeedRules, FeedSnapshot, FeedSubject
 
 __all__ = ["TokenChecker", "VerifiedToken", "WhenStale"]
 
@@ -35,6 +44,9 @@ VIAS: Final = {
     "peer": frozenset({"peer"}),
     "local_admin": frozenset({"local_admin"}),
 }
+# The parent credential of an app's tokens, before the id of what its account delegated.
+DELEGATION: Final = "delegation:"
+GONE: Final = "The credential behind this token no longer exists: sign in again."
 
 
 class VerifiedToken(msgspec.Struct, frozen=True):
@@ -49,6 +61,7 @@ class VerifiedToken(msgspec.Struct, frozen=True):
         iat, exp: Unix seconds.
         jti: the token's own id.
         aud: its audience, if any.
+        app: the client_id of the app that acts for its subject; None if it is the subject's own token.
     """
 
     sub: str
@@ -60,6 +73,7 @@ class VerifiedToken(msgspec.Struct, frozen=True):
     exp: int
     jti: str
     aud: str | None
+    app: str | None = None
 
 
 _Worth = tuple[int, VerifiedToken, int]
@@ -69,15 +83,17 @@ class _Seen:
     """A token that has passed `access_tokens.verify`, with the keys and rules used, and its last result.
 
     Attributes:
+        until: when it expires, or what its subject delegated ends, in Unix seconds.
         worth: the mirror's version, the result and its scopes as bits; one value, since threads replace it at any time.
     """
 
-    __slots__ = ("claims", "keys", "rules", "worth")
+    __slots__ = ("claims", "keys", "rules", "until", "worth")
 
     def __init__(self, claims: Claims, keys: SigningKeys, rules: FeedRules) -> None:
         self.claims = claims
         self.keys = keys
         self.rules = rules
+        self.until = claims.exp
         self.worth: _Worth | None = None
 
 
@@ -168,12 +184,12 @@ class TokenChecker:
             seen is None
             or seen.keys is not keys
             or seen.rules is not picture.rules
-            or not seen.claims.iat - CLOCK_SKEW <= now < seen.claims.exp
+            or not seen.claims.iat - CLOCK_SKEW <= now < seen.until
         ):
             seen = self._open(token, picture, keys, int(now))
         worth = seen.worth
         if worth is None or worth[0] != version:
-            worth = seen.worth = self._judge(seen.claims, picture, version)
+            worth = seen.worth = self._judge(seen, picture, version, int(now))
         _, verified, mask = worth
         if mask & needed != needed:
             raise _lacking(mask, picture, scope or "")
@@ -195,29 +211,38 @@ class TokenChecker:
         self._seen.keep(token, seen)
         return seen
 
-    def _judge(self, claims: Claims, picture: FeedSnapshot, version: int) -> _Worth:
+    def _judge(self, seen: _Seen, picture: FeedSnapshot, version: int, now: int) -> _Worth:
         """Compute the result for a token from the current state.
 
         Raises:
             BadToken: it is for another audience, or its subject is not known.
-            RevokedToken, Disabled: as `_holder`.
+            RevokedToken, Disabled: as `_holder` and `_delegation`.
         """
+        claims, graph = seen.claims, picture.graph
         holder = _holder(picture, claims)
         if claims.aud is not None and claims.aud not in self._audiences:
             raise wrong_audience()
-        graph = picture.graph
         mask = graph.mask(tuple(claims.scope.split())) & holder.mask
         own = ALL_NETWORKS if claims.networks is None else frozenset(claims.networks)
+        networks = intersect_networks(holder.networks, own)
+        app = None
+        if claims.via.startswith(DELEGATION):
+            delegation = _delegation(picture, claims, now)
+            mask, networks = mask & delegation.mask, intersect_networks(networks, delegation.networks)
+            app = claims.client_id
+            if delegation.expires is not None:
+                seen.until = min(claims.exp, delegation.expires)
         verified = VerifiedToken(
             sub=claims.sub,
             kind=holder.kind,
             scope=" ".join(graph.names(mask)),
             scopes=frozenset(name for name in graph.scopes if graph.bit(name) & mask),
-            networks=intersect_networks(holder.networks, own),
+            networks=networks,
             iat=claims.iat,
             exp=claims.exp,
             jti=claims.jti,
             aud=claims.aud,
+            app=app,
         )
         return version, verified, mask
 
@@ -261,21 +286,42 @@ def _holder(picture: FeedSnapshot, claims: Claims) -> FeedSubject:
 
     Raises:
         BadToken: its subject is not known, and not as a deleted one.
-        RevokedToken: it was revoked, has another epoch, or its subject was deleted.
+        RevokedToken: it or its family was revoked, it has another epoch, or its subject was deleted.
         Disabled: the account is disabled.
     """
-    holder = picture.holders.get(claims.sub)
-    if (claims.sub, claims.jti) in picture.revoked:
+    holder, revoked = picture.holders.get(claims.sub), picture.revoked
+    if (claims.sub, claims.jti) in revoked or (claims.family and (claims.sub, claims.family) in revoked):
         raise RevokedToken("This token was revoked: get a new one.")
     if holder is None and claims.sub not in picture.gone:
         raise unknown_subject()
-    if holder is None or claims.via not in VIAS.get(holder.kind, ()):
-        raise RevokedToken("The credential behind this token no longer exists: sign in again.")
+    if holder is None or not _is_via_of(holder, claims.via):
+        raise RevokedToken(GONE)
     if not holder.is_enabled:
         raise Disabled("This account is disabled: ask an admin to enable it.")
     if holder.epoch != claims.epoch:
         started_at = picture.rules.started_at
         if holder.kind == "local_admin" and started_at is not None and claims.iat > started_at:
             raise unknown_subject()  # it is not from this start of this herod, nor from one before
-        raise RevokedToken("The credential behind this token no longer exists: sign in again.")
+        raise RevokedToken(GONE)
     return holder
+
+
+def _is_via_of(holder: FeedSubject, via: str) -> bool:
+    """Whether tokens of such a subject may have this parent credential."""
+    return via in VIAS.get(holder.kind, ()) or (holder.kind == "account" and via.startswith(DELEGATION))
+
+
+def _delegation(picture: FeedSnapshot, claims: Claims, now: int) -> FeedDelegation:
+    """Return what the token's subject delegated to the token's app.
+
+    Raises:
+        BadToken: it has no audience, as herod makes none for an app.
+        RevokedToken: it was taken back or has ended, or herod has told of none, as an older one would.
+    """
+    if claims.aud is None:
+        raise BadToken("An app's token must be for one resource: ask for a new one.", reason="malformed")
+    delegation = picture.delegations.get(claims.via.removeprefix(DELEGATION))
+    has_ended = delegation is not None and delegation.expires is not None and delegation.expires <= now
+    if delegation is None or delegation.sub != claims.sub or has_ended:
+        raise RevokedToken("Access for this app has ended or was taken back: connect the app again.")
+    return delegation

@@ -1,46 +1,52 @@
 """The change feed for local token verifiers: what each subject's tokens may do, and which tokens were revoked.
 
 Without a cursor, or with one that the feed cannot continue from, a reader gets a new snapshot (`reset`): the subjects
-that tokens may name and the revocations, a few hundred at a time. After that it gets changes, and can wait for them.
-Any principal may read the feed, so it holds ids, scopes, networks and epochs, and never a name, an email or a secret.
+that tokens may name, what accounts delegated to apps, and the revocations, a few hundred at a time. After that it gets
+changes, and can wait for them. Any principal may read the feed, so it holds ids, scopes, networks and epochs, and never
+a name, an email or a secret.
 
     cursor = generation "." rev "." instance "." unwritten [ "." kind "." page ]
 
 generation and rev are the store's; instance changes with everything outside the store that effective scopes depend on:
-a restart, other scopes. `unwritten` counts changes made while the store could not be written: revocations, and accounts
-that were disabled or deleted. kind and page say where a snapshot continues.
+a restart, other scopes. `unwritten` counts changes made while the store could not be written: revocations, accounts
+that were disabled or deleted, and delegations that were taken back. kind and page say where a snapshot continues.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Final
 
 import msgspec
 import trio
 
-from herod.identity.effective_principals import LOCAL_ADMIN_ID
 from herod.identity.runtime_state import Runtime
+from herod.operations.tokens.feed_entries import (
+    Delegated,
+    Entry,
+    Rules,
+    Subject,
+    Taken,
+    entry_of,
+    local_admin_entry,
+    rules_of,
+    sort,
+    unwritten_revocations,
+)
 from herod.pipeline.operation_definition import Context, Params, query
 from herod.pipeline.pagination import ByteBudget, fill_page
-from herod.pipeline.result_views import networks_list
-from herod.records import Account, PeerRule, Record, Revocation, SigningKeyRecord
+from herod.records import Account, Delegation, PeerRule, Record, Revocation, SigningKeyRecord
 from herod.scopes.decisions import Access
-from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import cursor_after
 from herod.store.store_interface import MAX_PAGE, Cursor, Order, Page, Reader, Store
 from herod.throttle.source_ranges import range_of
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import InvalidRequest, RateLimited
-from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["MAX_WAIT_SECONDS", "token_changes"]
 
 MAX_WAIT_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5
-# How long a revocation is listed after its token expired: a reader whose clock is slow must not accept the token.
-KEPT_SECONDS: Final = 3600
 MAX_CURSOR_CHARS: Final = 512
 # What a snapshot holds, in this order.
-KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Revocation)
+KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Delegation, Revocation)
 TOLD: Final = frozenset({*(kind.kind for kind in KINDS), SigningKeyRecord.kind})
 IDS_NOT_TOLD: Final = frozenset({Revocation.kind, SigningKeyRecord.kind})
 
@@ -58,43 +64,6 @@ class FollowTokens(Params, frozen=True, kw_only=True):
     ] = 0
 
 
-class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """A subject of tokens. `kind` is account, peer or local_admin; `scope` is what it holds now, and limits its tokens.
-
-    A token with another epoch is not valid.
-    """
-
-    sub: str
-    kind: str
-    epoch: int
-    scope: str
-    networks: list[str]
-    enabled: bool
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """A token that was revoked; it would expire at `exp` (RFC 7519, NumericDate)."""
-
-    sub: str
-    jti: str
-    exp: int
-
-
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How to verify tokens: their two issuers, their longest lifetime in seconds, and what each scope includes.
-
-    `networks` are those that a service may require: the ones of the settings, or `*` for any. `started_at` is when this
-    herod started, in Unix seconds: an unknown local admin's token from since then is another herod's.
-    """
-
-    issuer: str
-    audience_issuer: str
-    token_ttl: int
-    scopes: dict[str, list[str]]
-    networks: list[str]
-    started_at: int
-
-
 class TokenChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What changed since the cursor.
 
@@ -107,10 +76,16 @@ class TokenChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reset: bool
     has_more: bool
     subjects: list[Subject]
+    delegations: list[Delegated]
     gone: list[str]
     revoked: list[Taken]
     rules: Rules | None
     new_keys: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it says anything."""
+        return self.reset or bool(self.subjects or self.delegations or self.gone or self.revoked or self.new_keys)
 
 
 class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +110,7 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
     place = None if params.cursor is None else _parse_place(params.cursor)
     earliest = context.process.steady.earliest(context.now)
     answer = await _read(store, runtime, place, earliest)
-    if params.wait and not _is_news(answer) and not runtime.is_stopping:
+    if params.wait and not (answer.is_news or answer.has_more) and not runtime.is_stopping:
         source = share_of(context.source)
         with context.process.feed_places.hold(range_of(source), source, context.principal.id) as held:
             if held is None:
@@ -145,7 +120,7 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
                     reason="too_many_waiting",
                 )
             with held.scope, trio.move_on_after(params.wait):  # whoever loses the place is answered: no changes
-                while not _is_news(answer) and not runtime.is_stopping:
+                while not (answer.is_news or answer.has_more) and not runtime.is_stopping:
                     await store.change_notifier.wait(TOLD)
                     answer = await _read(store, runtime, _parse_place(answer.cursor), earliest)
     return answer
@@ -161,16 +136,8 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
     is_quiet=True,
 )
 def token_changes(reader: Reader, context: Context, params: FollowTokens) -> TokenChangesAnswer:
-    """Return changes for local token verifiers: the current scope of each subject, and revoked tokens."""
+    """Return changes for local token verifiers: current scopes of subjects and of apps' delegations, revoked tokens."""
     raise NotImplementedError  # `wait` answers
-
-
-def _is_news(answer: TokenChangesAnswer) -> bool:
-    return answer.reset or answer.has_more or _is_filled(answer)
-
-
-def _is_filled(answer: TokenChangesAnswer) -> bool:
-    return bool(answer.subjects or answer.gone or answer.revoked or answer.new_keys)
 
 
 async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChangesAnswer:
@@ -180,7 +147,7 @@ async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now:
     """
     while True:
         answer = _read_part(store, runtime, place, now)
-        if not answer.has_more or answer.reset or _is_filled(answer):
+        if not answer.has_more or answer.is_news:
             return answer
         place = _parse_place(answer.cursor)
         await trio.lowlevel.checkpoint()
@@ -196,6 +163,8 @@ def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: 
         return _snapshot(store, runtime, _begin(store, runtime), now, is_reset=True)
     unwritten = runtime.counters["unwritten"]
     put: list[Record] = [*changes.put]
+    gone = [id_ for kind, id_ in changes.deleted if kind not in IDS_NOT_TOLD]
+    revoked: list[Taken] = []
     if unwritten != place.unwritten:
         put += [
             record
@@ -203,17 +172,18 @@ def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: 
             for record_type in (Account, PeerRule)
             if (record := store.get(record_type, id_)) is not None
         ]
-    subjects, revoked = _sort(_tell(runtime, record, now) for record in put)
-    if unwritten != place.unwritten:
-        revoked += _unwritten(runtime)
+        gone += [id_ for id_ in runtime.switched_off if store.get(Delegation, id_) is not None]
+        revoked += unwritten_revocations(runtime)
+    told = sort(entry_of(runtime, record, now) for record in put)
     followed = msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten)
     return TokenChangesAnswer(
         cursor=str(followed),
         reset=False,
         has_more=changes.has_more,
-        subjects=subjects,
-        gone=[id_ for kind, id_ in changes.deleted if kind not in IDS_NOT_TOLD],
-        revoked=revoked,
+        subjects=told.subjects,
+        delegations=told.delegations,
+        gone=gone,
+        revoked=[*told.revoked, *revoked],
         rules=None,
         new_keys=any(isinstance(record, SigningKeyRecord) for record in changes.put)
         or any(kind == SigningKeyRecord.kind for kind, _ in changes.deleted),
@@ -223,17 +193,17 @@ def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: 
 def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, is_reset: bool) -> TokenChangesAnswer:
     """The next part of a snapshot. Changes made meanwhile follow it, from the revision at which it began."""
     rules, unwritten, room = None, [], ByteBudget()
-    told: list[Subject | Taken] = []
+    told: list[Entry] = []
     if is_reset:
-        rules, unwritten = _rules(runtime), _unwritten(runtime)
-        told.append(_local_admin(runtime))
+        rules, unwritten = rules_of(runtime), unwritten_revocations(runtime)
+        told.append(local_admin_entry(runtime))
         room.takes((rules, unwritten, told))
     kind, page, count = place.kind or 0, place.page, 0
     while kind < len(KINDS) and count < MAX_PAGE and not room.is_full:
         listed = store.list(KINDS[kind], cursor=page, limit=MAX_PAGE - count)
-        part: Page[Subject | Taken] = fill_page(
+        part: Page[Entry] = fill_page(
             listed.items,
-            lambda record: _tell(runtime, record, now),
+            lambda record: entry_of(runtime, record, now),
             place=lambda record: cursor_after(record, Order.OLDEST),
             begin=page,
             end=listed.next_cursor,
@@ -244,88 +214,16 @@ def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, 
         page = part.next_cursor
         kind += page is None and not room.is_full
     is_last = kind == len(KINDS)
-    subjects, revoked = _sort(told)
+    sorted_ = sort(told)
     return TokenChangesAnswer(
         cursor=str(msgspec.structs.replace(place, kind=None if is_last else kind, page=None if is_last else page)),
         reset=is_reset,
         has_more=not is_last,
-        subjects=subjects,
+        subjects=sorted_.subjects,
+        delegations=sorted_.delegations,
         gone=[],
-        revoked=[*revoked, *unwritten],
+        revoked=[*sorted_.revoked, *unwritten],
         rules=rules,
-    )
-
-
-def _tell(runtime: Runtime, record: Record, now: int) -> Subject | Taken | None:
-    """A record's entry in the feed, if it has one."""
-    match record:
-        case Account():
-            return _subject(runtime, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(runtime, record))
-        case PeerRule():
-            return _subject(runtime, record, PrincipalKind.PEER, is_enabled=record.id not in runtime.switched_off)
-        case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
-            return Taken(record.subject, record.jti, exp)
-        case _:
-            return None
-
-
-def _sort(told: Iterable[Subject | Taken | None]) -> tuple[list[Subject], list[Taken]]:
-    subjects: list[Subject] = []
-    revoked: list[Taken] = []
-    for one in told:
-        if isinstance(one, Subject):
-            subjects.append(one)
-        elif one is not None:
-            revoked.append(one)
-    return subjects, revoked
-
-
-def _subject(runtime: Runtime, record: Account | PeerRule, kind: PrincipalKind, *, is_enabled: bool) -> Subject:
-    return Subject(
-        sub=record.id,
-        kind=kind,
-        epoch=record.epoch,
-        scope=runtime.scope_text(runtime.grant(record.scope, record.networks)),
-        networks=networks_list(record.networks),
-        enabled=is_enabled,
-    )
-
-
-def _is_enabled(runtime: Runtime, account: Account) -> bool:
-    return account.enabled and account.id not in runtime.switched_off
-
-
-def _local_admin(runtime: Runtime) -> Subject:
-    """The local admin is not in the store, and its tokens end with the process."""
-    return Subject(
-        sub=LOCAL_ADMIN_ID,
-        kind=PrincipalKind.LOCAL_ADMIN,
-        epoch=runtime.boot_epoch,
-        scope=ADMIN,
-        networks=["*"],
-        enabled=True,
-    )
-
-
-def _unwritten(runtime: Runtime) -> list[Taken]:
-    """The revocations that only this process knows, because the store could not be written."""
-    found = ((mark.rpartition("/"), exp) for mark, exp in runtime.revoked.items())
-    return [Taken(sub, jti, exp) for (sub, _, jti), exp in found]
-
-
-def _rules(runtime: Runtime) -> Rules:
-    graph = runtime.config.graph
-    names = graph.scopes
-    return Rules(
-        issuer=runtime.config.issuer,
-        audience_issuer=runtime.config.public_url,
-        token_ttl=runtime.config.token_ttl,
-        scopes={
-            name: [other for other in names if other != name and graph.bit(other) & graph.mask((name,))]
-            for name in names
-        },
-        networks=networks_list(runtime.config.networks),
-        started_at=runtime.started_at,
     )
 
 

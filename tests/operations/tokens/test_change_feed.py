@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from herod.identity.credential_types import Bearer, Presented
-from herod.operations.tokens import change_feed
+from herod.operations.tokens import feed_entries
 from herod.operations.tokens.change_feed import TokenChangesAnswer
 from herod.pipeline.app_signing_keys import new_signing_record
 from herod.pipeline.process.process_state import WAITING, WAITING_OF_PRINCIPAL, WAITING_OF_SOURCE
@@ -124,7 +124,7 @@ async def test_revocations_are_told(harness: Harness) -> None:
     await harness.call("token.revoke", user.basic, token=token)
     [taken] = (await changes(harness, before.cursor)).revoked
     assert (taken.sub, taken.jti) == (user.client_id, claims_of(harness, token).jti)
-    harness.clock.now = taken.exp + change_feed.KEPT_SECONDS
+    harness.clock.now = taken.exp + feed_entries.KEPT_SECONDS
     assert (await changes(harness)).revoked == [taken]  # the clock may be wrong
     harness.pipeline.process.steady.reached = harness.clock.now
     assert (await changes(harness)).revoked == []
