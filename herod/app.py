@@ -43,6 +43,7 @@ from herod.pipeline.process.steady_clock import SteadyClock, load_steady_clock
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Handler
 from herod.protocols.router import Router
+from herod.public_names import PublicNames, follow_names, public_names
 from herod.reload import Reloader, legacy_secrets, load_certificates
 from herod.server.connection_limits import Limits
 from herod.server.connections import raise_descriptor_limit, serve
@@ -118,7 +119,7 @@ async def _main(
 ) -> None:
     notifier = SystemdNotifier(settings.manager.notify)
     async with store:
-        steady, runtime = await _prepare(settings, graph, store)
+        steady, runtime = await _prepare(settings, graph, store, public_names(settings, listeners))
         deployment = replace(describe(settings, listeners, certificates), audit_file=copies.file_state)
         process = ProcessState(operations=OPERATIONS, deployment=deployment, steady=steady)
         watch_loop = LoopWatch() if settings.log_level == "debug" else None
@@ -135,12 +136,13 @@ async def _main(
         gc.freeze()  # everything allocated so far is long-lived: later collections need not walk it
         gc.set_threshold(*GC_THRESHOLDS)
         shutdown = trio.Event()
-        status, tell_ready = _follow_listeners(listeners, process, notifier, store)
+        status, tell_ready, changed = _follow_listeners(listeners, process, notifier, store)
         reloader = Reloader(settings, load, runtime=runtime, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
             background.start_soon(_watch_signals, shutdown, reloader, copies, tell_ready, notifier)
             background.start_soon(end_waiting, shutdown, runtime, store)
             background.start_soon(show_status, status, notifier.update)
+            background.start_soon(follow_names, changed, partial(public_names, settings, listeners), runtime, store)
             background.start_soon(copies.run)
             _keep_up(background, settings, pipeline)
             if settings.manager.watchdog_seconds is not None:
@@ -168,7 +170,7 @@ async def _main(
 
 
 async def _prepare(
-    settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore
+    settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore, names: PublicNames
 ) -> tuple[SteadyClock, Runtime]:
     """Do what must be done in the store before the first request.
 
@@ -177,7 +179,7 @@ async def _prepare(
     """
     try:
         steady = await load_steady_clock(store, _now())
-        runtime = await _make_runtime(settings, graph, store, steady)
+        runtime = await _make_runtime(settings, graph, store, steady, names)
         await store.write(partial(end_sessions_of_removed_secrets, legacy=runtime.config.legacy))
         if settings.bootstrap_admin_key is not None:
             await give_bootstrap_key(settings.bootstrap_admin_key, store, _folder(settings), clock=_now)
@@ -212,24 +214,28 @@ def _status(listeners: Listeners, process: ProcessState, store: Store) -> str:
 
 def _follow_listeners(
     listeners: Listeners, process: ProcessState, notifier: SystemdNotifier, store: Store
-) -> tuple[Callable[[], str], Callable[[], None]]:
+) -> tuple[Callable[[], str], Callable[[], None], trio.MemoryReceiveChannel[None]]:
     """Tell pages when an address is opened or lost.
 
     Returns:
-        What the service manager should show; and what tells it so, and that herod is ready or a reload has ended.
+        What the service manager should show; what tells it so, and that herod is ready or a reload has ended; and a
+        channel that says when herod's names may have changed.
     """
     status = partial(_status, listeners, process, store)
+    change, changed = trio.open_memory_channel[None](1)
 
     def tell_changed() -> None:
         binds = tuple(one.label for one in listeners)
         process.deployment = replace(process.deployment, binds=binds, missing=listeners.missing)
+        with suppress(trio.WouldBlock):
+            change.send_nowait(None)
 
     def tell_ready() -> None:
         listeners.try_missing()  # the administrator expects an answer now
         notifier.ready(status())
 
     listeners.on_change = tell_changed
-    return status, tell_ready
+    return status, tell_ready, changed
 
 
 def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:
@@ -256,7 +262,11 @@ def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
 
 
 async def _make_runtime(
-    settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore, steady: SteadyClock
+    settings: Settings,
+    graph: ScopeGraph,
+    store: SqliteStore | MemoryStore,
+    steady: SteadyClock,
+    names: PublicNames,
 ) -> Runtime:
     now = _now()
     signing = await store.write(
@@ -275,7 +285,10 @@ async def _make_runtime(
             graph=graph,
             networks=settings.networks,
             issuer=settings.issuer,
-            public_url=settings.public_url,
+            public_url=names.public_url,
+            has_browser_origin=names.has_browser_origin,
+            aliases=names.aliases,
+            own_origins=names.own_origins,
             token_ttl=settings.token_ttl,
             session_idle=settings.session_idle,
             registration=settings.registration,

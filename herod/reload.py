@@ -5,7 +5,6 @@ a mask of one scope graph means nothing in another.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -24,7 +23,8 @@ from herod.maintenance.sessions_of_removed_secrets import (
 from herod.maintenance.signing_keys_at_startup import startup_event
 from herod.server.sockets.tls import Certificates
 from herod.settings import RELOADED, Settings
-from herod.store.store_interface import Store, Writer
+from herod.store.changes_between_writes import while_nobody_writes
+from herod.store.store_interface import Store
 from herod_client.core.errors import StartupError, Unavailable
 from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER, ScopeGraph
 
@@ -129,7 +129,7 @@ class Reloader:
             if self._certificates is not None and certificates is not None:
                 self._certificates.replace(certificates)
 
-        await _while_nobody_writes(self._store, take)
+        await while_nobody_writes(self._store, take)
         await self._end_sessions(legacy)
         self._store.change_notifier.send()  # scopes changed: what the change feed said about principals is outdated
         await self._audit()
@@ -163,23 +163,3 @@ class Reloader:
             taken |= CERTIFICATE
         names = (one.name for one in fields(before) if one.name not in taken)
         return [NAMES.get(name, name) for name in names if getattr(before, name) != getattr(settings, name)]
-
-
-async def _while_nobody_writes(store: Store, take: Callable[[], None]) -> None:
-    """Call `take` on the event loop, between two handlers, while the store's writer waits for it.
-
-    Handlers run in those two threads only, so no handler sees a partial change.
-    """
-    loop = threading.get_ident()
-    token = trio.lowlevel.current_trio_token()
-
-    def hold(_tx: Writer) -> None:
-        if threading.get_ident() == loop:  # the memory store has no writer thread
-            take()
-        else:
-            trio.from_thread.run_sync(take, trio_token=token)
-
-    try:
-        await store.write(hold)
-    except Unavailable:  # the store has no writer any more
-        take()

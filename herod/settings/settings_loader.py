@@ -67,7 +67,6 @@ def load_settings(
         "bind": binds,
         "store": store_file,
         "folder": (store_file or socket.path).parent,
-        "public_url": values["public_url"] or _default_url(binds, values["tls_cert"]),
         "hosts": values["hosts"] | _host_of(sources.find("public_url")),
     }
     _check_paths(binds, values)
@@ -202,14 +201,6 @@ def _default_store(environ: Mapping[str, str], uid: int) -> Path:
     if folder is None:
         raise SettingsError("HOME is not set, so the store has no default path: set --store sqlite:/path/of/herod.db.")
     return folder / "herod" / "herod.db"
-
-
-def _default_url(binds: tuple[Bind, ...], tls_cert: Path | None) -> str:
-    tcp = next((bind for bind in binds if isinstance(bind, TcpBind)), None)
-    if tcp is None:
-        return "http://localhost"
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
-    return f"{'http' if tls_cert is None else 'https'}://{everywhere.get(tcp.host, tcp.url_host)}:{tcp.port}"
 
 
 def _host_of(public_url: FoundSetting) -> frozenset[str]:

@@ -183,7 +183,7 @@ class Settings:
         former_secret: what herod 0.1 took the secret that opens the store for, if that differs.
         config: the settings file, if one was read.
         store: the database file; None keeps everything in memory.
-        public_url: without a final slash.
+        public_url: without a final slash; None leaves it to the addresses that herod gets (`public_names.py`).
         token_ttl: seconds.
         session_idle: seconds.
         admin_secret: the secrets themselves; also in `user_secret` and `register_secret`.
@@ -234,13 +234,13 @@ class Settings:
         is_computed=True,
     )
     issuer: str = setting(TEXT, "Issuer (`iss`) of tokens without an audience.", default="hero_auth")
-    public_url: str = setting(
+    public_url: str | None = setting(
         TEXT,
-        "Issuer of the metadata and of tokens with an audience; its host is also accepted as Host.",
-        shown="the first TCP address",
+        "Where browsers and apps reach herod: issuer of the metadata and of tokens with an audience, and the origin of "
+        "the pages; its host is also accepted as Host.",
+        shown="`http://localhost:PORT` of the first TCP address",
         metavar="URL",
         parse=_url,
-        is_computed=True,
     )
     signing: Literal["HS256", "EdDSA"] = setting(choice("HS256", "EdDSA"), "How tokens are signed.", default="HS256")
     token_ttl: int = setting(number(1, 2_592_000), "Lifetime of access tokens in seconds.", default=3600, metavar="S")

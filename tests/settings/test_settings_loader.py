@@ -22,7 +22,6 @@ def test_defaults() -> None:
             TcpBind("::1", 3350, is_optional=True),
         ),
         store=Path("/nowhere/.local/state/herod/herod.db"),
-        public_url="http://127.0.0.1:3350",
         folder=Path("/nowhere/.local/state/herod"),
     )
     assert settings.issuer == "hero_auth"
@@ -210,11 +209,10 @@ def tls_files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_tls(tmp_path: Path) -> None:
-    """With a certificate and key, TCP beyond loopback is allowed and the public URL is https."""
+    """With a certificate and key, TCP beyond loopback is allowed."""
     cert, key = tls_files(tmp_path)
     settings = load(bind=("0.0.0.0:3350",), tls_cert=cert, tls_key=key)
     assert (settings.tls_cert, settings.tls_key) == (cert, key)
-    assert settings.public_url == "https://127.0.0.1:3350"
     assert settings.warnings == ()
 
 
@@ -260,18 +258,10 @@ def test_store_without_a_home() -> None:
     assert "--store sqlite:/path/of/herod.db" in refusal({"HOME": ""})
 
 
-@pytest.mark.parametrize(
-    ("bind", "expected"),
-    [
-        (("unix:/x",), "http://localhost"),
-        (("unix:/x", "[::1]:5"), "http://[::1]:5"),
-        (("[::]:5",), "http://[::1]:5"),
-        (("10.0.0.1:5",), "http://10.0.0.1:5"),
-    ],
-)
-def test_public_url(bind: tuple[str, ...], expected: str) -> None:
-    """The default public URL is the first TCP address as this machine reaches it."""
-    assert load(bind=bind, insecure=True).public_url == expected
+def test_public_url() -> None:
+    """Without a public URL in the settings, it depends on the addresses that the daemon gets."""
+    assert load().public_url is None
+    assert load(public_url="https://auth.example.org/").public_url == "https://auth.example.org"
 
 
 @pytest.mark.parametrize(

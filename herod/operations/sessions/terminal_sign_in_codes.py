@@ -49,7 +49,7 @@ __all__ = ["CODE_SECONDS", "session_code", "session_offer", "session_redeem"]
 CODE_SECONDS: Final = 60
 EXAMPLE_CODE: Final = "4fZ0" * 10 + "4fZ"
 # A browser cannot open a wildcard address.
-_HERE: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}  # noqa: S104 - compared, not bound
+_LOCALHOST: Final = "http://localhost"
 _SPENT: Final = "This code was used already or has expired: run `herod ui` again."
 
 
@@ -165,16 +165,17 @@ def session_redeem(tx: Writer, context: Context, params: RedeemCode) -> OpenedSe
 
 def _page_url(context: Context) -> str | None:
     """The dashboard's URL for browsers on this machine; None if no TCP address is bound."""
-    deployment = context.process.deployment
+    deployment, config = context.process.deployment, context.runtime.config
     labels = (bind.rpartition("(")[2].removesuffix(")") for bind in deployment.binds)  # `fd://3 (ADDRESS)`
     bound = [label for label in labels if not label.startswith("unix:")]
     if not bound:
         return None
     if deployment.has_tls:  # a certificate is for the public name
-        return context.runtime.config.public_url
-    chosen = next((bind for bind in bound if bind.startswith(("127.", "[::1]"))), bound[0])
-    host, _, port = chosen.rpartition(":")
-    return f"http://{_HERE.get(host, host)}:{port}"
+        return config.public_url if config.has_browser_origin else None
+    if config.public_url in config.aliases:
+        return config.public_url
+    local = sorted(alias for alias in config.aliases if alias.startswith(_LOCALHOST))
+    return local[0] if local else f"http://{bound[0]}"
 
 
 def _who(reader: Reader, context: Context, session: Session) -> Principal:

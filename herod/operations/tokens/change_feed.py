@@ -13,6 +13,7 @@ that were disabled or deleted, and delegations that were taken back. kind and pa
 """
 
 from typing import Annotated, Final
+from zlib import crc32
 
 import msgspec
 import trio
@@ -237,7 +238,9 @@ def _begin(store: Store, runtime: Runtime) -> FeedPosition:
 
 
 def _instance(runtime: Runtime) -> str:
-    return f"{runtime.boot_epoch:x}-{runtime.config.graph.generation}"
+    """What a follower's rules belong to; those of another instance are sent anew."""
+    config = runtime.config
+    return f"{runtime.boot_epoch:x}-{config.graph.generation}-{crc32(config.public_url.encode()):x}"
 
 
 def _parse_place(text: str) -> FeedPosition:

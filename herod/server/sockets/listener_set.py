@@ -7,32 +7,58 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, overload
+from typing import Final, NamedTuple, overload
 
 import trio
 
 from herod.pipeline.process.deployment_info import MissingAddresses
 from herod.server.sockets.bound_listener import BoundListener
-from herod.server.sockets.tcp_places import Place, bind_place
+from herod.server.sockets.tcp_places import Place, bind_place, held_loopbacks
 from herod.server.sockets.tls import Certificates
 from herod.settings.bind_addresses import TcpBind
 from herod_client.core.errors import RuntimeFailure
 
-__all__ = ["FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "Listeners"]
+__all__ = ["FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "Listeners", "PlaceState"]
 
 _log = logging.getLogger(__name__)
 
+LOOPBACKS: Final = frozenset({"127.0.0.1", "::1"})
 FIRST_PAUSE_SECONDS: Final = 1
 LONGEST_PAUSE_SECONDS: Final = 30
+
+
+class PlaceState(NamedTuple):
+    """A TCP place as it is now.
+
+    Attributes:
+        binds: its addresses, with the ports that the kernel chose.
+        is_open: whether it listens.
+        holds_localhost: whether no other process can be `localhost` with its port: herod listens on both loopback
+            addresses, as far as this machine has them.
+    """
+
+    binds: Place
+    is_open: bool
+    holds_localhost: bool
+
+    @property
+    def port(self) -> int:
+        """The port of all its addresses; 0 before the kernel has chosen it."""
+        return self.binds[0].port
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is `localhost`, held or not."""
+        return self.binds[0].loopback is not None
 
 
 class Listeners(Sequence[BoundListener]):
     """The sockets that listen now, and the TCP places that are tried again.
 
     Args:
-        opened: the Unix sockets, and the TCP sockets that were passed without being named.
+        opened: the Unix sockets.
         places: the TCP addresses to open.
-        passed: passed sockets of named addresses; a place takes its own when all its addresses can be had.
+        passed: passed sockets of TCP addresses; a place takes its own when all its addresses can be had.
         tls: the certificate of the TCP addresses; without it they are unencrypted.
 
     Attributes:
@@ -52,6 +78,7 @@ class Listeners(Sequence[BoundListener]):
         self._passed = dict(passed or {})
         self._tls = tls
         self._missing: dict[Place, str] = dict.fromkeys(places, "")
+        self._places = list(places)
         self._lost: list[MissingAddresses] = []
         self._place_of: dict[BoundListener, Place] = {}
         self._start: Callable[[BoundListener], None] = _ignore  # until `begin`
@@ -73,6 +100,19 @@ class Listeners(Sequence[BoundListener]):
         """The accepted Host headers, without ports, of all TCP addresses, also of those that are still missing."""
         opened = {one.host for one in self._opened if one.host is not None}
         return frozenset(opened | {bind.url_host for place in self._missing for bind in place})
+
+    @property
+    def places(self) -> tuple[PlaceState, ...]:
+        """All TCP places, in the order of the settings."""
+        return tuple(
+            PlaceState(place, place not in self._missing, self._holds_localhost(place)) for place in self._places
+        )
+
+    def _holds_localhost(self, place: Place) -> bool:
+        sockets = [one.socket for one in self._opened if self._place_of.get(one) == place]
+        held = held_loopbacks(sockets)
+        # What belongs to an open place and is not open was left out because this machine has no such address.
+        return bool(held) and held | {bind.loopback for bind in place} >= LOOPBACKS
 
     @property
     def missing(self) -> tuple[MissingAddresses, ...]:
@@ -160,16 +200,19 @@ class Listeners(Sequence[BoundListener]):
         opened: list[BoundListener] = []
         for place in list(self._missing):
             try:
-                opened += self._open_place(place)
+                place_now, listeners = self._open_place(place)
             except RuntimeFailure as failure:
                 self._missing[place] = str(failure)
                 self._has_missing.set()
             else:
                 del self._missing[place]
+                self._places[self._places.index(place)] = place_now
+                opened += listeners
         self._opened += opened
         return opened
 
-    def _open_place(self, place: Place) -> list[BoundListener]:
+    def _open_place(self, place: Place) -> tuple[Place, list[BoundListener]]:
+        """Open a place, and return it with the port that the kernel chose, and its listeners."""
         sockets = bind_place(place, self._passed)
         chosen = next((bind.port for bind in sockets), 0)  # to open it again where it was
         place = tuple(replace(bind, port=bind.port or chosen) for bind in place)
@@ -183,7 +226,7 @@ class Listeners(Sequence[BoundListener]):
             if bind in sockets
         ]
         self._place_of |= dict.fromkeys(listeners, place)
-        return listeners
+        return place, listeners
 
 
 def _nothing() -> None:

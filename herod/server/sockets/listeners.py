@@ -11,7 +11,7 @@ anything but a socket, nor a socket that another process has created at the path
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,10 +19,10 @@ from typing import Final
 from herod.server.sockets.bound_listener import BoundListener
 from herod.server.sockets.inherited_sockets import hold_cookie, socket_path, take_inherited
 from herod.server.sockets.listener_set import Listeners
-from herod.server.sockets.tcp_places import group_places
+from herod.server.sockets.tcp_places import group_places, has_both_families
 from herod.server.sockets.tls import Certificates
 from herod.server.sockets.unix_socket import SocketFile, prepare_folder
-from herod.settings.bind_addresses import Bind, FdBind, TcpBind, UnixBind, clear_text_refusal
+from herod.settings.bind_addresses import Bind, FdBind, TcpBind, UnixBind, clear_text_refusal, with_both_loopbacks
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = ["listening", "open_listeners"]
@@ -56,14 +56,24 @@ def open_listeners(
     """
     with ExitStack() as opened:
         held = _take_named(binds, passed, opened)
-        first = [
-            opened.enter_context(_open_other(bind, held, tls, is_insecure=is_insecure))
-            for bind in binds
-            if not isinstance(bind, TcpBind)
-        ]
+        first: list[BoundListener] = []
+        passed_tcp: dict[TcpBind, socket.socket] = {}
+        for bind in binds:
+            if isinstance(bind, UnixBind):
+                first.append(opened.enter_context(_open_named_unix(bind, held)))
+            elif isinstance(bind, FdBind):
+                taken = take_inherited(bind)
+                opened.callback(taken.close)
+                if taken.family == socket.AF_UNIX:
+                    first.append(opened.enter_context(_passed_unix(str(bind), taken, has_peer=True)))
+                else:
+                    address = _address_of(bind, taken, is_secure=tls is not None, is_insecure=is_insecure)
+                    if address in passed_tcp:
+                        raise RuntimeFailure(f"{bind} is a second socket of {address}: pass only one of them")
+                    passed_tcp[address] = taken
         named = {bind: held.pop(bind) for bind in [*held] if isinstance(bind, TcpBind)}
-        places = group_places(bind for bind in binds if isinstance(bind, TcpBind))
-        listeners = Listeners(first, places, passed=named, tls=tls)
+        tcp = _with_passed(binds, passed_tcp, named)
+        listeners = Listeners(first, group_places(tcp), passed=named, tls=tls)
         if not listeners:
             reasons = [one.reason for one in listeners.missing]
             raise RuntimeFailure(reasons[0] if reasons else "there is no address to listen on: name one with --bind")
@@ -121,28 +131,9 @@ def _take_named(
     return held
 
 
-def _open_other(
-    bind: UnixBind | FdBind,
-    held: dict[TcpBind | Path, socket.socket],
-    tls: Certificates | None,
-    *,
-    is_insecure: bool,
-) -> BoundListener:
-    if isinstance(bind, FdBind):
-        return _open_passed(bind, tls, is_insecure=is_insecure)
+def _open_named_unix(bind: UnixBind, held: dict[TcpBind | Path, socket.socket]) -> BoundListener:
     passed = held.pop(_absolute(bind), None)
     return _open_unix(bind) if passed is None else _passed_unix(f"fd://{passed.fileno()}", passed, has_peer=bind.peer)
-
-
-def _open_passed(bind: FdBind, tls: Certificates | None, *, is_insecure: bool) -> BoundListener:
-    passed = take_inherited(bind)
-    try:
-        if passed.family != socket.AF_UNIX:
-            return _passed_tcp(bind, passed, tls, is_insecure=is_insecure)
-        return _passed_unix(str(bind), passed, has_peer=True)
-    except BaseException:
-        passed.close()
-        raise
 
 
 def _passed_unix(name: str, passed: socket.socket, *, has_peer: bool) -> BoundListener:
@@ -153,14 +144,40 @@ def _passed_unix(name: str, passed: socket.socket, *, has_peer: bool) -> BoundLi
     return BoundListener(passed, label=f"{name} (unix:{path})", place=place, has_peer=has_peer)
 
 
-def _passed_tcp(bind: FdBind, passed: socket.socket, tls: Certificates | None, *, is_insecure: bool) -> BoundListener:
+def _address_of(bind: FdBind, passed: socket.socket, *, is_secure: bool, is_insecure: bool) -> TcpBind:
+    """The address of a passed TCP socket.
+
+    Raises:
+        SettingsError: other machines can reach it, without TLS.
+    """
     host, port, *_ = passed.getsockname()
     address = TcpBind(host.partition("%")[0], port)
-    if tls is None and not address.is_loopback:
+    if not is_secure and not address.is_loopback:
         if not is_insecure:
             raise SettingsError(clear_text_refusal(f"{bind} ({address})"))
         _log.warning("%s (%s): secrets are sent unencrypted to and from other machines (--insecure).", bind, address)
-    return BoundListener(passed, label=f"{bind} ({address})", host=address.url_host, tls=tls)
+    return address
+
+
+def _with_passed(
+    binds: Sequence[Bind], passed: Mapping[TcpBind, socket.socket], named: dict[TcpBind, socket.socket]
+) -> list[TcpBind]:
+    """The TCP addresses to listen on, with those of passed sockets, which `named` gets.
+
+    Of a loopback whose other one is neither named nor passed, that one is opened too.
+    """
+    tcp = [bind for bind in binds if isinstance(bind, TcpBind)]
+    for address, one in passed.items():
+        same = next((bind for bind in tcp if (bind.host, bind.port) == (address.host, address.port)), None)
+        if same is None:
+            tcp.append(address)
+        named[same or address] = one
+    for address, one in passed.items():
+        if not has_both_families(one):
+            _, *other = with_both_loopbacks([address])
+            known = {(bind.loopback, bind.port) for bind in tcp}
+            tcp += [bind for bind in other if isinstance(bind, TcpBind) and (bind.loopback, bind.port) not in known]
+    return tcp
 
 
 def _absolute(bind: UnixBind) -> Path:

@@ -16,7 +16,7 @@ from herod.server.sockets.unix_socket import BACKLOG
 from herod.settings.bind_addresses import TcpBind
 from herod_client.core.errors import RuntimeFailure
 
-__all__ = ["Place", "bind_place", "bind_tcp", "group_places"]
+__all__ = ["Place", "bind_place", "bind_tcp", "group_places", "has_both_families", "held_loopbacks"]
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +113,21 @@ def bind_tcp(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:
         tcp.close()
         raise
     return tcp
+
+
+def has_both_families(tcp: socket.socket) -> bool:
+    """Whether a socket for all addresses takes IPv4 too, as those of other processes may: none of ours does."""
+    return tcp.family == socket.AF_INET6 and not tcp.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+
+def held_loopbacks(sockets: Iterable[socket.socket]) -> frozenset[str]:
+    """The loopback addresses that listening sockets answer for."""
+    held: set[str | None] = set()
+    for tcp in sockets:
+        host, port, *_ = tcp.getsockname()
+        loopback = TcpBind(host, port).loopback
+        held |= {loopback, "127.0.0.1" if host == "::" and has_both_families(tcp) else loopback}
+    return frozenset(one for one in held if one is not None)
 
 
 def _explain_tcp(bind: TcpBind, error: OSError) -> str:

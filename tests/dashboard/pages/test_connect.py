@@ -31,7 +31,7 @@ async def snippets(
 ) -> dict[str, str]:
     """What can be copied from the page of a daemon with these addresses, by id."""
     harness.pipeline.process.deployment = Deployment(binds=binds)
-    harness.configure(public_url=public_url)
+    harness.configure(public_url=public_url, has_browser_origin=len(binds) > 1 or not binds[0].startswith("unix:"))
     page = await (await visit(harness, scope="read")).read("/ui/connect")
     return {id_: unescape(text) for id_, text in re.findall(r'<code id="([^"]+)">(.*?)</code>', page, re.DOTALL)}
 
@@ -39,10 +39,11 @@ async def snippets(
 async def test_the_page(harness: Harness) -> None:
     """Every signed-in user sees this daemon's addresses, with a copy button for each snippet and no secret."""
     harness.pipeline.process.deployment = Deployment(binds=("unix:/run/<herod>.sock", "127.0.0.1:3351"))
+    harness.configure(public_url="http://localhost:3351")
     page = await (await visit(harness, scope="read")).read("/ui/connect")
     for word in (
         "unix:/run/&lt;herod&gt;.sock",
-        "http://127.0.0.1:3351/mcp",
+        "http://localhost:3351/mcp",
         "Authorization: Bearer",
         "LoadCredential=",
     ):
@@ -58,24 +59,26 @@ async def test_the_page(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize(
-    ("binds", "public_url", "has_tls", "found"),
+    ("binds", "public_url", "found"),
     [
-        (("unix:/s", "127.0.0.1:1", "[::1]:1"), "http://localhost:1", False, ("/s", "http://127.0.0.1:1")),
-        (("unix:/s",), "http://localhost:1", False, ("/s", None)),
-        (("unix:/s",), "https://herod.example", False, ("/s", "https://herod.example")),
-        (("0.0.0.0:1",), "http://herod.lan:1", False, (None, "http://herod.lan:1")),
-        (("127.0.0.1:1",), "https://herod.lan", True, (None, "https://herod.lan")),
-        (("fd://3 (unix:/by/systemd)",), "http://x", False, ("/by/systemd", None)),
-        ((), "http://x", False, (None, None)),
+        (("unix:/s", "127.0.0.1:1", "[::1]:1"), "http://localhost:1", ("/s", "http://localhost:1")),
+        (("unix:/s",), None, ("/s", None)),
+        (("unix:/s",), "https://herod.example", ("/s", "https://herod.example")),
+        (("0.0.0.0:1",), "http://herod.lan:1", (None, "http://herod.lan:1")),
+        (("unix:/s", "127.0.0.2:1"), None, ("/s", "http://127.0.0.2:1")),
+        (("fd://3 (unix:/by/systemd)",), None, ("/by/systemd", None)),
+        ((), None, (None, None)),
     ],
 )
 async def test_addresses(
-    harness: Harness, binds: tuple[str, ...], public_url: str, has_tls: bool, found: tuple[str | None, str | None]
+    harness: Harness, binds: tuple[str, ...], public_url: str | None, found: tuple[str | None, str | None]
 ) -> None:
-    """The address is the first that clients can dial, or the public URL with a certificate or a proxy."""
-    harness.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
-    harness.configure(public_url=public_url)
-    assert find_addresses(harness.pipeline.process.deployment, public_url=harness.runtime.config.public_url) == found
+    """The address is the public URL, or, while that is not herod's, another one that clients can dial."""
+    deployment = Deployment(binds=binds)
+    harness.configure(public_url=public_url or "http://herod.invalid", has_browser_origin=public_url is not None)
+    assert find_addresses(deployment, harness.runtime.config) == found
+    if public_url is None:  # a certificate is for a name, so an address does not do
+        assert find_addresses(Deployment(binds=binds, has_tls=True), harness.runtime.config) == (found[0], None)
 
 
 async def test_shell_snippets_can_be_pasted(harness: Harness) -> None:

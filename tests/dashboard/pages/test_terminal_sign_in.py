@@ -169,25 +169,36 @@ async def test_a_code_ends_the_browsers_earlier_session(dashboard: Harness) -> N
     assert dashboard.store.count(Session) == 1
 
 
+LOCAL = ("http://localhost:3350", "http://127.0.0.1:3350", "http://[::1]:3350")
+
+
 @pytest.mark.parametrize(
-    ("binds", "has_tls", "url"),
+    ("binds", "names", "url"),
     [
-        ((), False, None),
-        (("unix:/run/herod/herod.sock", "fd://3 (unix:/run/x)"), False, None),
-        (("unix:/run/x", "127.0.0.1:3350", "[::1]:3350"), False, "http://127.0.0.1:3350"),
-        (("10.0.0.7:80", "[::1]:3350"), False, "http://[::1]:3350"),
-        (("0.0.0.0:3350",), False, "http://127.0.0.1:3350"),
-        (("[::]:3350",), False, "http://[::1]:3350"),
-        (("fd://3 (127.0.0.1:9)",), False, "http://127.0.0.1:9"),
-        (("0.0.0.0:443",), True, "http://localhost"),
+        ((), (), None),
+        (("unix:/run/herod/herod.sock", "fd://3 (unix:/run/x)"), (), None),
+        (("unix:/run/x", "127.0.0.1:3350", "[::1]:3350"), ("http://localhost:3350", *LOCAL), "http://localhost:3350"),
+        (("fd://3 (127.0.0.1:3350)",), ("http://127.0.0.1:3350", *LOCAL), "http://127.0.0.1:3350"),
+        (("0.0.0.0:3350",), ("https://auth.example.org", *LOCAL), "http://localhost:3350"),
+        (("fd://3 (10.0.0.7:80)",), ("http://10.0.0.7",), "http://10.0.0.7:80"),
     ],
 )
 async def test_where_browsers_find_the_pages(
-    harness: Harness, binds: tuple[str, ...], url: str | None, *, has_tls: bool
+    harness: Harness, binds: tuple[str, ...], names: tuple[str, ...], url: str | None
 ) -> None:
-    """Pages are on loopback if it is bound, with a certificate under its name, and nowhere without TCP."""
-    harness.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
+    """Pages are at the public URL if that is on this machine, else at `localhost` if that is herod's."""
+    harness.pipeline.process.deployment = Deployment(binds=binds)
+    harness.configure(public_url=(names or ("http://herod.invalid",))[0], aliases=frozenset(names[1:]))
     assert (await harness.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)).page_url == url
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+async def test_where_browsers_find_the_pages_with_tls(harness: Harness, is_held: bool) -> None:
+    """With TLS, pages are under the name of the certificate, while herod holds it."""
+    harness.pipeline.process.deployment = Deployment(binds=("0.0.0.0:443",), has_tls=True)
+    harness.configure(public_url="https://localhost", aliases=frozenset(), has_browser_origin=is_held)
+    url = (await harness.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)).page_url
+    assert url == ("https://localhost" if is_held else None)
 
 
 async def test_codes_are_bounded(harness: Harness) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from herod.server.sockets.inherited_sockets import keep_from_children
-from herod.server.sockets.listeners import listening
+from herod.server.sockets.listeners import listening, open_listeners
 from herod.settings import FdBind, load_settings
 from herod.settings.bind_addresses import Bind, TcpBind, UnixBind
 from herod.settings.systemd_sockets_and_watchdog import ServiceManager, read_manager
@@ -139,14 +139,75 @@ def test_a_passed_loopback_whose_other_is_in_use() -> None:
             os.fstat(tcp)  # kept for later
 
 
-def test_tcp(caplog: pytest.LogCaptureFixture) -> None:
+def test_tcp() -> None:
     """A TCP socket is known by its address, and attests no peer."""
-    fd, port = tcp_listener()
-    six, port_of_six = tcp_listener("::1")
-    with listening([FdBind(fd), FdBind(six)]) as (one, other):
-        assert (one.label, one.host) == (f"fd://{fd} (127.0.0.1:{port})", "127.0.0.1")
-        assert (other.label, other.host) == (f"fd://{six} ([::1]:{port_of_six})", "[::1]")
+    fd, port = tcp_listener("127.0.0.2")
+    with listening([FdBind(fd)]) as (one,):
+        assert (one.label, one.host) == (f"fd://{fd} (127.0.0.2:{port})", "127.0.0.2")
         assert (one.has_peer, one.cookie, one.tls) == (False, None, None)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_one_passed_loopback(host: str) -> None:
+    """Whoever passes one loopback gets both, because they are one place."""
+    fd, port = tcp_listener(host)
+    six = "::1" if host == "127.0.0.1" else "127.0.0.1"
+    with listening([FdBind(fd)]) as listeners:
+        shown = str(TcpBind(host, port)), str(TcpBind(six, port))
+        assert [one.label for one in listeners] == [f"fd://{fd} ({shown[0]})", shown[1]]
+        [place] = listeners.places
+        assert (place.port, place.is_open, place.holds_localhost) == (port, True, True)
+
+
+def test_one_passed_loopback_whose_other_is_in_use(folder: Path) -> None:
+    """A passed loopback is not served while another process has the other one."""
+    fd, port = tcp_listener()
+    with (
+        socket.create_server(("::1", port), family=socket.AF_INET6),
+        listening([UnixBind(folder / "s"), FdBind(fd)]) as listeners,
+    ):
+        assert [one.label for one in listeners] == [f"unix:{folder}/s"]
+        [place] = listeners.places
+        assert (place.is_open, place.holds_localhost) == (False, False)
+
+
+def test_both_passed_loopbacks() -> None:
+    """Two passed loopbacks of a port are one place, and so are a passed one and a named one."""
+    fd, port = tcp_listener()
+    six = socket.create_server(("::1", port), family=socket.AF_INET6).detach()
+    with listening([FdBind(six), FdBind(fd)]) as listeners:
+        assert [one.label for one in listeners] == [f"fd://{six} ([::1]:{port})", f"fd://{fd} (127.0.0.1:{port})"]
+        assert [place.holds_localhost for place in listeners.places] == [True]
+    six = socket.create_server(("::1", port), family=socket.AF_INET6).detach()
+    binds: list[Bind] = [FdBind(six), TcpBind("127.0.0.1", port), TcpBind("::1", port, is_optional=True)]
+    with listening(binds) as listeners:
+        assert [one.label for one in listeners] == [f"127.0.0.1:{port}", f"fd://{six} ([::1]:{port})"]
+
+
+def test_a_passed_socket_for_both_families() -> None:
+    """A passed `[::]` that takes IPv4 too holds both loopbacks by itself."""
+    with socket.socket(socket.AF_INET6) as both:
+        both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        both.bind(("::", 0))
+        both.listen()
+        fd = both.detach()
+    with listening([FdBind(fd)], is_insecure=True) as listeners:
+        assert len(listeners) == 1
+        assert [place.holds_localhost for place in listeners.places] == [True]
+
+
+def test_two_passed_sockets_of_one_address() -> None:
+    """The same address twice is a mistake in the unit, and is said."""
+    with socket.socket(socket.AF_INET) as first, socket.socket(socket.AF_INET) as second:
+        for each in (first, second):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        first.bind(("127.0.0.1", 0))
+        second.bind(first.getsockname())
+        first.listen()
+        second.listen()
+        fds = first.detach(), second.detach()
+    with pytest.raises(RuntimeFailure, match=f"fd://{fds[1]} is a second socket of 127"):
+        open_listeners([FdBind(fd) for fd in fds])
 
 
 def test_tcp_beyond_loopback(caplog: pytest.LogCaptureFixture) -> None:
