@@ -64,7 +64,9 @@ def is_own_origin(origin: str, request: Request) -> bool:
 def host_of(value: str) -> str:
     """A Host header without its port, in lower case; IPv6 keeps its brackets. Empty if it is malformed."""
     host = value.strip().lower()
-    if host.startswith("["):
-        address, bracket, port = host.partition("]")
-        return address + bracket if bracket and port[:1] in ("", ":") else ""
-    return host.partition(":")[0]
+    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
+    if end < 0:
+        return host
+    name, port = host[:end], host[end:]
+    is_good = not port or (port[0] == ":" and (len(port) == 1 or (port.isascii() and port[1:].isdigit())))
+    return name if is_good else ""

@@ -59,7 +59,7 @@ class Router:
         documents = DocumentRoutes(operations, pipeline.runtime)
         self._add("GET", OPENAPI_PATH, _document_handler(documents.openapi))
         self._add("GET", OPENRPC_PATH, _document_handler(documents.openrpc))
-        for path, handler in OAuthMetadata(pipeline.runtime, pipeline.now).handlers().items():
+        for path, handler in OAuthMetadata(pipeline.runtime, pipeline.now, operations.values()).handlers().items():
             self._add("GET", path, handler)
         rpc = JsonRpc(pipeline, operations, documents.openrpc_result)
         self._add("POST", "/", rpc)

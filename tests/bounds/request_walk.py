@@ -26,6 +26,7 @@ ROOM: Final = MAX_BODY - 512
 PATHS: Final = (
     "/", "/ui/", "/ui/home", "/ui/keys", "/ui/sign-in", "/ui/first", "/ui/code", "/ui/nothing", "/nothing",
     "/openapi.json", "/rpc/discover", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
     "/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp", "/.well-known/nothing",
     "/metrics", "/mcp",
 )  # fmt: skip

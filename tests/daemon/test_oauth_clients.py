@@ -121,7 +121,7 @@ def test_authlib_finds_everything_by_the_metadata(daemon: Daemon, client: OAuthC
         assert session.introspect_token(found["introspection_endpoint"], token=token).json()["active"]
         assert session.revoke_token(found["revocation_endpoint"], token=token).status_code == 200
     resource = daemon.curl("/.well-known/oauth-protected-resource/mcp", tcp=True)[1]
-    assert resource["authorization_servers"] == [found["issuer"]] == [daemon.url]
+    assert resource["authorization_servers"] == [found["issuer"]] == [daemon.public_url]
 
 
 @pytest.mark.parametrize("is_tcp", WAYS)
@@ -201,10 +201,11 @@ class Kept:
 
 
 @pytest.mark.filterwarnings("ignore:Omitting `issuer`")  # with it, this client requires an authorization endpoint
-async def test_the_mcp_client_finds_its_way(daemon: Daemon, client: OAuthClient) -> None:
-    """The MCP client gets from the 401 of `/mcp` to a token for it by metadata and a client secret alone."""
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+async def test_the_mcp_client_finds_its_way(daemon: Daemon, client: OAuthClient, host: str) -> None:
+    """The MCP client gets from the 401 of `/mcp` to a token for it by metadata and a client secret, under any alias."""
     kept = Kept()
-    url = f"{daemon.url}/mcp"
+    url = f"http://{host}:{daemon.port}/mcp"
     auth = ClientCredentialsOAuthProvider(url, storage=kept, client_id=client.id, client_secret=client.secret)
     async with (
         httpx2.AsyncClient(auth=auth) as http,
@@ -214,7 +215,10 @@ async def test_the_mcp_client_finds_its_way(daemon: Daemon, client: OAuthClient)
         assert answer.structured_content is not None
         assert answer.structured_content["sub"] == client.id
     assert kept.tokens is not None
-    claims = jwt.decode(kept.tokens.access_token, SECRET, algorithms=["HS256"], audience=url, issuer=daemon.url)
+    audience = f"{daemon.public_url}/mcp"
+    claims = jwt.decode(
+        kept.tokens.access_token, SECRET, algorithms=["HS256"], audience=audience, issuer=daemon.public_url
+    )
     assert claims["client_id"] == client.id
 
 
@@ -233,7 +237,10 @@ def test_pyjwt_with_the_shared_secret(daemon: Daemon, client: OAuthClient) -> No
         assert session.get("/api/v1/whoami").status_code == 401  # herod is another resource
         seen = session.introspect_token("/introspect", token=meant).json()
     assert jwt.decode(plain, SECRET, algorithms=["HS256"], issuer="hero_auth")["sub"] == client.id
-    assert jwt.decode(meant, SECRET, algorithms=["HS256"], audience=JOBS, issuer=daemon.url)["client_id"] == client.id
+    assert (
+        jwt.decode(meant, SECRET, algorithms=["HS256"], audience=JOBS, issuer=daemon.public_url)["client_id"]
+        == client.id
+    )
     assert (seen["active"], seen["aud"]) == (True, JOBS)
     for audience in (None, "https://other.example.org"):
         with pytest.raises(InvalidAudienceError):
@@ -283,11 +290,13 @@ def verify(daemon: Daemon, token: str) -> dict[str, Any]:
     """Its claims, verified by PyJWT and joserfc for its audience with the current key set."""
     keys = jwt.PyJWKClient(f"{daemon.url}/.well-known/jwks.json")
     key = keys.get_signing_key_from_jwt(token)
-    claims = jwt.decode(token, key, algorithms=["EdDSA"], audience=JOBS, issuer=daemon.url)
+    claims = jwt.decode(token, key, algorithms=["EdDSA"], audience=JOBS, issuer=daemon.public_url)
     with httpx2.Client(base_url=daemon.url, trust_env=False) as http:
         published = KeySet.import_key_set(http.get("/.well-known/jwks.json").json())
     read = jose.decode(token, published, algorithms=["EdDSA"])
-    jose.JWTClaimsRegistry(aud={"essential": True, "value": JOBS}, iss={"value": daemon.url}).validate(read.claims)
+    jose.JWTClaimsRegistry(aud={"essential": True, "value": JOBS}, iss={"value": daemon.public_url}).validate(
+        read.claims
+    )
     assert read.header["typ"] == "at+jwt"
     assert read.claims == claims
     found: dict[str, Any] = claims
@@ -307,7 +316,7 @@ def test_from_hs256_to_eddsa_and_to_the_next_key(tmp_path: Path) -> None:
         claims = verify(daemon, first)
         assert (claims["sub"], claims["aud"]) == (client.id, JOBS)
         (key,) = daemon.curl("/.well-known/jwks.json")[1]["keys"]
-        address = daemon.url
+        address = daemon.public_url
     rotated = herod("secret", "rotate-signing", "--store", f"sqlite:{tmp_path}/store/herod.db", env=daemon.env)
     assert rotated.returncode == 0, rotated.stderr
     with running(tmp_path, "--signing", "EdDSA", "--public-url", address) as daemon:

@@ -93,7 +93,7 @@ def until(path: Path, text: str) -> str:
 
 @needs_systemd
 def test_socket_activation(folder: Path, manager: Manager) -> None:
-    """The first client starts herod; Unix and TCP sockets work, and are left in place."""
+    """The first client starts herod; Unix and TCP sockets work, are left in place, and bring the other loopback."""
     path, port = folder / "herod.sock", free_port()
     env = environment(folder, HERO_SECRET=SECRET, NOTIFY_SOCKET=str(manager.path))
     passed = [part for name, value in env.items() for part in ("-E", f"{name}={value}")]
@@ -103,7 +103,7 @@ def test_socket_activation(folder: Path, manager: Manager) -> None:
         assert ask(socket.AF_UNIX, str(path)).startswith(b"HTTP/1.1 200")
         assert ask(socket.AF_INET, ("127.0.0.1", port)).startswith(b"HTTP/1.1 200")
         ready = manager.wait_for("READY=1")
-        assert ready[1] == f"STATUS=listening on fd://3 (unix:{path}), fd://4 (127.0.0.1:{port})"
+        assert ready[1] == f"STATUS=listening on fd://3 (unix:{path}), fd://4 (127.0.0.1:{port}), [::1]:{port}"
         inherited = Path(f"/proc/{process.pid}/fd")
         assert {"3", "4"} <= {one.name for one in inherited.iterdir()}
         for number in (3, 4):

@@ -33,6 +33,16 @@ def status(headers: dict[str, str], source: Source = TCP, guard: Guard | None = 
         ("[::2]", 421),
         ("[::1", 421),
         ("[::1]evil.example", 421),
+        ("[::1]:x", 421),
+        ("localhost:", None),
+        ("localhost:3350@evil.example", 421),
+        ("localhost@evil.example", 421),
+        ("user@localhost", 421),
+        ("localhost:33:50", 421),
+        ("localhost:\u0663", 421),
+        ("localhost.:3350", 421),
+        ("localhost%2e", 421),
+        ("\u24dbocalhost", 421),
         ("", 421),
     ],
 )
@@ -70,7 +80,7 @@ def test_origins(origin: str, source: Source, expected: int | None) -> None:
 
 def test_a_host_without_its_port() -> None:
     """IPv6 hosts keep their brackets when the port is removed."""
-    assert [host_of(value) for value in ("A:1", "[::1]:2", "b", "[x")] == ["a", "[::1]", "b", ""]
+    assert [host_of(value) for value in ("A:1", "[::1]:2", "b", "[x", "a:b")] == ["a", "[::1]", "b", "", ""]
 
 
 async def test_refused_before_routing(harness: Harness) -> None:

@@ -301,6 +301,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "headers of tokens kept in memory": "herod_client.core.access_tokens:_MAX_KNOWN_HEADERS",
         "sets of scopes kept in memory": "herod_client.core.scope_graph:MAX_REMEMBERED",
         "characters of a required scope kept in memory": "herod_client.core.scope_graph:MAX_REMEMBERED_CHARS",
+        "copies of a metadata document for different aliases kept in memory": (
+            "herod.protocols.documents.oauth_metadata:MAX_COPIES"
+        ),
         "prepared response headers kept in memory": "herod.server.response_writer:MAX_PREFIXES",
         "bytes of each of them": "herod.server.response_writer:MAX_PREFIX_BYTES",
         "heads of requests that a connection remembers": "herod.server.request_reader:_KEPT_HEADS",

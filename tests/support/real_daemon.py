@@ -81,6 +81,10 @@ class Daemon:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def public_url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
     def cookie(self) -> str:
         return self.socket.with_name(self.socket.name + ".cookie").read_text().strip()
 

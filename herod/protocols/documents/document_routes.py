@@ -1,7 +1,7 @@
 """The OpenAPI and OpenRPC documents at fixed paths, generated at the first request.
 
-A reload may change the scopes they name, so each is kept only for one scope graph. They need no credential, and contain
-nothing beyond the public code.
+A reload may change the scopes they name, and an address that is opened or lost the URL, so each is kept only for these.
+They need no credential, and contain nothing beyond the public code.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from herod.pipeline.operation_definition import Operation
 from herod.protocols.documents.common_schemas import SCHEMAS
 from herod.protocols.documents.error_responses import JSON, failure
 from herod.protocols.documents.json_schemas import Schema
-from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH
+from herod.protocols.documents.oauth_metadata import JWKS_PATH, OPENID_PATH, RESOURCE_PATH, SERVER_PATH
 from herod.protocols.documents.openapi import openapi_document
 from herod.protocols.documents.openrpc import openrpc_document
 from herod.protocols.documents.security_schemes import SCHEMES
@@ -36,7 +36,7 @@ class DocumentRoutes:
     def __init__(self, operations: Mapping[str, Operation], runtime: Runtime) -> None:
         self._operations = operations
         self._runtime = runtime
-        self._kept: dict[str, tuple[int, bytes]] = {}
+        self._kept: dict[str, tuple[tuple[int, str], bytes]] = {}
         self._making = trio.Lock()
         self._discovered = (b"", b"")  # the OpenRPC document, and the end of an answer that contains it
 
@@ -59,13 +59,18 @@ class DocumentRoutes:
         if not self._is_kept(name):
             async with self._making:
                 if not self._is_kept(name):
-                    generation = self._runtime.config.graph.generation
+                    state = self._state
                     document = await trio.to_thread.run_sync(lambda: encode(make()))
-                    self._kept[name] = (generation, document)
+                    self._kept[name] = (state, document)
         return self._kept[name][1]
 
     def _is_kept(self, name: str) -> bool:
-        return name in self._kept and self._kept[name][0] == self._runtime.config.graph.generation
+        return name in self._kept and self._kept[name][0] == self._state
+
+    @property
+    def _state(self) -> tuple[int, str]:
+        config = self._runtime.config
+        return config.graph.generation, config.public_url
 
 
 def _document(name: str, summary: str) -> Schema:
@@ -173,6 +178,7 @@ FURTHER: Final[Mapping[str, Schema]] = {
     "/rpc": _rpc("rpc"),
     "/mcp": MCP_ITEM,
     SERVER_PATH: _document("server_metadata", "Where and how to get tokens (RFC 8414)."),
+    OPENID_PATH: _document("openid_metadata", "The same, where OpenID Connect clients look (Discovery 1.0)."),
     RESOURCE_PATH: _document("resource_metadata", "What herod accepts as a credential (RFC 9728)."),
     f"{RESOURCE_PATH}/mcp": _document("mcp_metadata", "What `/mcp` accepts as a credential (RFC 9728)."),
     JWKS_PATH: _document("jwks", "The public keys that verify tokens now (RFC 7517, RFC 8037)."),

@@ -19,11 +19,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from herod.identity.credential_types import Presented
+from herod.identity.own_resources import OwnResource
 from herod.pipeline.operation_definition import NoParams, Operation, Params
 from herod.pipeline.pipeline import Pipeline
+from herod.protocols.asked_url import asked_root
 from herod.protocols.challenges import ProtectedResource
 from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import decode_params
+from herod.protocols.documents.oauth_metadata import resource_metadata_url
 from herod.protocols.error_codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
 from herod.protocols.http import Request, Response
 from herod.protocols.jsonrpc_messages import (
@@ -121,9 +124,6 @@ class McpEndpoint:
         self._tools = make_tools(operations.values())
         self._whoami = operations["whoami"]
         self._info = {"name": "herod", "title": "Herod", "version": pipeline.runtime.config.version}
-        self._resource = ProtectedResource(
-            f"{pipeline.runtime.config.public_url}/.well-known/oauth-protected-resource/mcp", scope=READ
-        )
 
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
         """Answer one message."""
@@ -153,7 +153,9 @@ class McpEndpoint:
             return json_response(body, status=status or mcp_status(error.code))
         except HerodError as error:
             note_refusal(self._pipeline, request.source, error)
-            headers = error_headers(error, resource=self._resource)
+            root = asked_root(request, self._pipeline.runtime.config)
+            resource = ProtectedResource(resource_metadata_url(root, OwnResource.MCP), scope=READ)
+            headers = error_headers(error, resource=resource)
             return Response(row_of(error).http, herod_error(error, request_id), headers)
         if asker.revision == MODERN:
             result = {"resultType": "complete", **result, "_meta": {SERVER_INFO: self._info}}

@@ -59,6 +59,7 @@ ROUTES: Final = [
     "GET /openapi.json",
     "GET /rpc/discover",
     "GET /.well-known/oauth-authorization-server",
+    "GET /.well-known/openid-configuration",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-protected-resource",
     "POST /rpc",

@@ -1,0 +1,70 @@
+"""What herod tells clients about itself as an authorization server (RFC 8414) and OpenID provider (Discovery 1.0).
+
+One table, a row a member: whoever adds an endpoint adds its members here. All URLs begin with the public URL, byte for
+byte, because clients compare `issuer` with the URL that they asked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from herod.identity.config import Config
+from herod.identity.own_resources import OwnResource
+from herod.pipeline.operation_definition import Operation
+from herod.protocols.documents.json_schemas import Schema
+
+__all__ = ["CLIENT_METHODS", "JWKS_PATH", "MEMBERS", "ServerFacts", "server_metadata"]
+
+JWKS_PATH: Final = "/.well-known/jwks.json"
+
+CLIENT_METHODS: Final = ("client_secret_basic", "client_secret_post")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the members are made of: the settings in force, and the operation table."""
+
+    config: Config
+    operations: Sequence[Operation]
+
+
+Member = Callable[[ServerFacts], object]
+
+
+def _at(path: str) -> Member:
+    return lambda facts: facts.config.public_url + path
+
+
+def _always(value: object) -> Member:
+    return lambda _: value
+
+
+def _grant_types(facts: ServerFacts) -> tuple[str, ...]:
+    return tuple(one.grant_type for one in facts.operations if one.grant_type is not None)
+
+
+# A member whose value is None is left out.
+MEMBERS: Final[Mapping[str, Member]] = {
+    "issuer": _at(""),
+    "token_endpoint": _at("/token"),
+    "token_endpoint_auth_methods_supported": _always(CLIENT_METHODS),
+    "introspection_endpoint": _at("/introspect"),
+    # Any credential may ask; Bearer is the registered name for most of them (RFC 8414, section 2).
+    "introspection_endpoint_auth_methods_supported": _always((*CLIENT_METHODS, "Bearer")),
+    "revocation_endpoint": _at("/revoke"),
+    "revocation_endpoint_auth_methods_supported": _always(CLIENT_METHODS),
+    "jwks_uri": _at(JWKS_PATH),
+    "grant_types_supported": _grant_types,
+    "response_types_supported": _always(()),  # there is no authorization endpoint
+    "response_modes_supported": _always(("query",)),
+    "request_parameter_supported": _always(False),  # noqa: FBT003 - the value of a member
+    "request_uri_parameter_supported": _always(False),  # noqa: FBT003 - the value of a member
+    "scopes_supported": lambda facts: facts.config.graph.scopes,
+    "protected_resources": lambda facts: tuple(f"{facts.config.public_url}{own}" for own in OwnResource),
+}
+
+
+def server_metadata(facts: ServerFacts) -> Schema:
+    """The document at `oauth-authorization-server` and `openid-configuration`."""
+    made = {name: member(facts) for name, member in MEMBERS.items()}
+    return {name: value for name, value in made.items() if value is not None}
