@@ -23,6 +23,7 @@ class Audience(Enum):
 
     HEROD = "herod"  # those for herod as a whole
     MCP = "mcp"  # those for herod as a whole or for `/mcp`
+    APP = "app"  # those for herod as a whole, and an app's that are for the app itself: herod tells it who signed in
     ANY = "any"  # all: the token is the subject of the question, not the caller's credential
 
 

@@ -33,6 +33,7 @@ from herod.identity.effective_principals import (
     key_principal,
     legacy_principal,
 )
+from herod.identity.openid_scopes import openid_scopes_of
 from herod.identity.own_resources import OwnResource, own_resource
 from herod.identity.parent_credential import LOCAL_ADMIN_VIA, cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime
@@ -133,7 +134,7 @@ def bearer_principal(
             raise
         return legacy_principal(runtime, secret.id, secret.scope)
     principal = token_principal(reader, runtime, claims, now)
-    if claims.aud is not None:
+    if claims.aud is not None and not (audience is Audience.APP and claims.aud == principal.app):
         _check_audience(runtime, claims.aud, audience)
     return principal
 
@@ -191,6 +192,7 @@ def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> 
         audience=claims.aud,
         delegation=maker.delegation,
         app=maker.app,
+        openid=() if maker.delegation is None else openid_scopes_of(claims.scope.split()),
     )
 
 

@@ -8,6 +8,7 @@ from herod.operations.accounts import first_admin, login_and_registration, passw
 from herod.operations.audit import audit_log
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
+from herod.operations.openid import userinfo
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
 from herod.operations.sessions import list_and_end_sessions, session_lifecycle, terminal_sign_in_codes
@@ -25,6 +26,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     token_revocation,
     introspection,
     change_feed,
+    userinfo,
     user_administration,
     passwords_and_secrets,
     create_list_delete,

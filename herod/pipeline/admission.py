@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
+from herod.identity.openid_scopes import OPENID
 from herod.identity.persons import is_person
 from herod.pipeline.operation_definition import Context, Operation, name_methods
 from herod.pipeline.privilege_ceilings import check_key_manager
@@ -66,6 +67,11 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
     if operation.methods is not None and principal.method not in operation.methods:
         presents, takes = name_methods((principal.method,)), name_methods(operation.methods)
         raise CeilingExceeded(f"This takes {takes}, not {presents}.", reason="method_not_allowed", hint=f"use {takes}")
+    if operation.openid and OPENID not in principal.openid:
+        raise MissingScope(
+            "This needs the access token of an app that asked for scope 'openid' when the person signed in.",
+            missing=OPENID,
+        )
     if operation.manages_keys:
         check_key_manager(context)
 
@@ -124,7 +130,14 @@ def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str
     groups: dict[object, list[Operation]] = {}
     for operation in operations:  # those that ask for the same are decided together
         is_lasting = operation.credential and not operation.apps_may
-        asked = (operation.needs, operation.methods, operation.manages_keys, operation.takes_apps, is_lasting)
+        asked = (
+            operation.needs,
+            operation.methods,
+            operation.openid,
+            operation.manages_keys,
+            operation.takes_apps,
+            is_lasting,
+        )
         groups.setdefault(asked, []).append(operation)
     names: set[str] = set()
     for group in groups.values():

@@ -216,6 +216,7 @@ class Operation:
             use it, or use it for longer; the pipeline checks that it gives no more than the caller holds, and does not
             expire after the caller's credential (`privilege_ceilings.py`). Or why it gives nothing.
         issues: it issues a credential, which `issued_per_minute` limits: a token, key, secret, session or code.
+        openid: only for an app's token with the scope `openid`, also one that is for no resource (`Audience.APP`).
         takes_apps: an app may call it, authenticated as one; everywhere else an app's credential is refused as unknown.
         person: it needs the session of a person (`identity/persons.py`) whose sign-in is at most so many seconds old; 0
             is any age. No other credential is accepted. None: it needs no person.
@@ -266,6 +267,7 @@ class Operation:
     gives: type[Record] | GivesNothing | None = None
     issues: bool = False
     takes_apps: bool = False
+    openid: bool = False
     person: int | None = None
     manages_keys: bool = False
     tool: Tool | None = None

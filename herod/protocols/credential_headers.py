@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -41,7 +42,10 @@ def operation_credential(operation: Operation, headers: Mapping[str, str]) -> Pr
         InvalidRequest: as `request_credential`, unless the operation is for everybody.
     """
     if operation.needs is not Access.PUBLIC:
-        return request_credential(headers)
+        presented = request_credential(headers)
+        if operation.openid and isinstance(presented, Bearer):
+            presented = replace(presented, audience=Audience.APP)
+        return presented
     if operation.verifies is None:
         return None
     try:

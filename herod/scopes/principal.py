@@ -114,6 +114,7 @@ class Principal(msgspec.Struct, frozen=True):
             one of them. Empty otherwise.
         delegation: the id of the delegation that an app's token is of; such a principal makes nothing that lasts.
         app: the client_id of that app.
+        openid: OpenID Connect's scopes in an app's token: what the app may learn, and no power.
     """
 
     id: str
@@ -134,6 +135,7 @@ class Principal(msgspec.Struct, frozen=True):
     parts: "tuple[Principal, ...]" = ()
     delegation: str | None = None
     app: str | None = None
+    openid: tuple[str, ...] = ()
 
     def is_live(self, now: int) -> bool:
         """Whether `now` is within the window of one of the grants."""

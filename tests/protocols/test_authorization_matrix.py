@@ -54,6 +54,7 @@ AUTHENTICATED: Final = {
     "token.create", "session.create", "session.delete", "token.changes",
     "session.code", "session.list", "session.end", "session.end_all",
 }  # fmt: skip
+OPENID: Final = {"openid.userinfo"}
 READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
     "keys.disable", "keys.update",
 }  # fmt: skip
@@ -143,7 +144,7 @@ PROBED: Final = {
 
 def test_the_tables_name_every_operation() -> None:
     """An operation without a row in these tables fails the build."""
-    assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | READ | USER | ADMIN
+    assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | OPENID | READ | USER | ADMIN
 
 
 def _is_admitted(name: str, case: Case) -> bool:
@@ -155,6 +156,8 @@ def _is_admitted(name: str, case: Case) -> bool:
         return False
     if name in NOT_BY_APPS and case.made_with == "delegation":
         return False
+    if name in OPENID:
+        return case.state == "openid"
     if name in READ:
         return case.scope in PASSES["read"]
     if name in USER:
@@ -276,6 +279,10 @@ async def _cases(harness: Harness) -> list[Case]:
         cases.append(Case("legacy_secret", scope, bearer(secret), scope))
     cases.append(Case("legacy_secret", "wrong", {"x-herod-secret": "wrong"}, None))
     cases += _app_cases(harness)
+    connected = await connect_app(harness, user, "read")
+    cases.append(
+        Case("jwt", "openid", bearer(app_token(harness, connected, "openid read").text), "read", made_with="delegation")
+    )
     token = await user.token()
     cases.append(Case("jwt", "tampered", bearer(token[:-7] + ("A" if token[-7] != "A" else "B") + token[-6:]), None))
     return cases

@@ -8,6 +8,7 @@ from herod.pipeline.operation_definition import Context
 from herod.records import Account, Delegation
 from herod.scopes.principal import ANONYMOUS
 from herod_client.core.key_format import new_id
+from herod_client.core.signing_keys import SigningKey
 from support.herod_in_memory import TCP, Harness, User
 
 __all__ = ["APP", "DAYS_90", "ROOT", "app_token", "connect_app"]
@@ -50,6 +51,7 @@ def app_token(
     audience: str = ROOT,
     family: str | None = None,
     ttl: int = 600,
+    key: SigningKey | None = None,
 ) -> Bearer:
     """An access token of a delegation's app, by default with all of its scope."""
     token = issue_app_token(
@@ -65,5 +67,6 @@ def app_token(
         audience=audience,
         family=family,
         ttl=ttl,
+        key=key,
     )
     return Bearer(token.text)

@@ -8,6 +8,7 @@ from herod.records import Delegation
 from herod.scopes.principal import Principal
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.key_format import new_id
+from herod_client.core.signing_keys import SigningKey
 
 __all__ = ["NewToken", "issue_app_token", "issue_token"]
 
@@ -48,7 +49,14 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
 
 
 def issue_app_token(
-    context: Context, delegation: Delegation, *, scope: str, audience: str, family: str | None, ttl: int
+    context: Context,
+    delegation: Delegation,
+    *,
+    scope: str,
+    audience: str,
+    family: str | None,
+    ttl: int,
+    key: SigningKey | None = None,
 ) -> NewToken:
     """Sign an access token of an app (RFC 9068), which expires no later than its delegation.
 
@@ -60,6 +68,7 @@ def issue_app_token(
         audience: the resource that it is for, or the app's client_id for a token that is good at `/userinfo` alone.
         family: the id of the family of refresh tokens that it belongs to; revoking that ends it.
         ttl: seconds; at most the `token_ttl` of the settings, beyond which no token is accepted.
+        key: signs it; by default the key of plain tokens, which only herod and its Verifiers read.
     """
     runtime = context.runtime
     end = context.now + min(ttl, runtime.config.token_ttl)
@@ -79,4 +88,4 @@ def issue_app_token(
         client_id=delegation.app,
         family=family,
     )
-    return NewToken(issue(claims, runtime.signing.current), end - context.now)
+    return NewToken(issue(claims, key or runtime.signing.current), end - context.now)

@@ -58,6 +58,7 @@ TAGS: Final[Mapping[str, str]] = {
     "keys": "API keys: a user key has at most its owner's grants; a service key has its own.",
     "legacy": "Secrets of older systems, and their replacement.",
     "session": "Browser sessions of the dashboard.",
+    "openid": "OpenID Connect: who signed in to an app.",
     "peers": "What local users and groups may do on the Unix socket without any other credential.",
     "resources": "What services keep for their tenants, opened by a secret that the tenant chooses.",
     "sign-in": "For people: a token for an email and a password.",

@@ -79,6 +79,8 @@ def security_schemes(runtime: Runtime) -> dict[str, Any]:
 
 def needs_text(operation: Operation) -> str:
     """What a caller needs, for people."""
+    if operation.openid:
+        return "Needs the access token of an app that asked for scope `openid`."
     if isinstance(operation.needs, str):
         return f"Needs scope `{operation.needs}`."
     return "Needs no credential." if operation.needs is Access.PUBLIC else "Needs a credential, of any scope."

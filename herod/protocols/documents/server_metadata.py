@@ -6,17 +6,24 @@ byte, because clients compare `issuer` with the URL that they asked.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from herod.identity.config import Config
+from herod.identity.openid_scopes import OPENID_SCOPES
 from herod.identity.own_resources import OwnResource
 from herod.pipeline.operation_definition import Operation
 from herod.protocols.documents.json_schemas import Schema
+from herod_client.core.signing_keys import PublicAlgorithm
 
 __all__ = ["CLIENT_METHODS", "JWKS_PATH", "MEMBERS", "ServerFacts", "server_metadata"]
 
 JWKS_PATH: Final = "/.well-known/jwks.json"
 
+# What id_tokens and `/userinfo` say (`operations/openid`).
+CLAIMS: Final = (
+    *("sub", "name", "preferred_username", "email", "email_verified", "groups"),
+    *("iss", "aud", "exp", "iat", "auth_time", "sid", "at_hash", "nonce", "amr"),
+)
 CLIENT_METHODS: Final = ("client_secret_basic", "client_secret_post")
 
 
@@ -53,13 +60,18 @@ MEMBERS: Final[Mapping[str, Member]] = {
     "introspection_endpoint_auth_methods_supported": _always((*CLIENT_METHODS, "Bearer")),
     "revocation_endpoint": _at("/revoke"),
     "revocation_endpoint_auth_methods_supported": _always(CLIENT_METHODS),
+    "userinfo_endpoint": _at("/userinfo"),
     "jwks_uri": _at(JWKS_PATH),
     "grant_types_supported": _grant_types,
     "response_types_supported": _always(()),  # there is no authorization endpoint
     "response_modes_supported": _always(("query",)),
     "request_parameter_supported": _always(False),  # noqa: FBT003 - the value of a member
     "request_uri_parameter_supported": _always(False),  # noqa: FBT003 - the value of a member
-    "scopes_supported": lambda facts: facts.config.graph.scopes,
+    "claims_parameter_supported": _always(False),  # noqa: FBT003 - the value of a member
+    "scopes_supported": lambda facts: (*OPENID_SCOPES, *facts.config.graph.scopes),
+    "claims_supported": _always(CLAIMS),
+    "subject_types_supported": _always(("public",)),
+    "id_token_signing_alg_values_supported": _always(get_args(PublicAlgorithm)),
     "protected_resources": lambda facts: tuple(f"{facts.config.public_url}{own}" for own in OwnResource),
 }
 

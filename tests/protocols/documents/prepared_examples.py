@@ -14,7 +14,8 @@ from herod.pipeline.operation_definition import Operation
 from herod.pipeline.parameter_types import EXAMPLE_ID
 from herod.records import Account, ApiKey, PeerRule, Record, Resource
 from herod.scopes.decisions import Access
-from support.herod_in_memory import Harness, User
+from support.connected_apps import app_token, connect_app
+from support.herod_in_memory import Harness, User, bearer
 
 __all__ = ["Prepared", "prepare"]
 
@@ -79,7 +80,11 @@ async def prepare(harness: Harness, operation: Operation) -> Prepared:
         EXAMPLE_LEGACY: next(one.id for one in harness.runtime.config.legacy.all() if one.scope == "admin"),
         "5f" * HMAC_BYTES: (await harness.admin("audit.verify")).head,
     }
-    return Prepared({} if operation.needs is Access.PUBLIC else asker.basic_header, real)
+    headers = {} if operation.needs is Access.PUBLIC else asker.basic_header
+    if operation.openid:
+        connected = await connect_app(harness, user, "read")
+        headers = bearer(app_token(harness, connected, "openid profile email groups").text)
+    return Prepared(headers, real)
 
 
 async def _rename_account(harness: Harness, user: User) -> User:

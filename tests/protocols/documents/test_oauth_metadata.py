@@ -3,6 +3,7 @@
 import pytest
 
 from herod.identity.own_resources import OwnResource
+from herod.operations.openid.id_tokens import IdToken
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.documents.oauth_metadata import JWKS_PATH, OPENID_PATH, RESOURCE_PATH, SERVER_PATH, OAuthMetadata
 from herod.scopes.principal import Source
@@ -27,13 +28,21 @@ async def test_server_metadata(harness: Harness, path: str) -> None:
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "Bearer"],
         "revocation_endpoint": "http://localhost/revoke",
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "userinfo_endpoint": "http://localhost/userinfo",
         "jwks_uri": "http://localhost/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "response_modes_supported": ["query"],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
-        "scopes_supported": list(harness.runtime.config.graph.scopes),
+        "claims_parameter_supported": False,
+        "scopes_supported": [
+            *("openid", "profile", "email", "groups", "offline_access"),
+            *harness.runtime.config.graph.scopes,
+        ],
+        "claims_supported": list(IdToken.__struct_fields__),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
         "protected_resources": ["http://localhost", "http://localhost/mcp"],
     }
 

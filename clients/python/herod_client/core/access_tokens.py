@@ -42,6 +42,7 @@ __all__ = [
     "looks_like_token",
     "open_jws",
     "parse_object",
+    "sign_jws",
     "unknown_subject",
     "verify",
     "wrong_audience",
@@ -128,12 +129,16 @@ def issue(claims: Claims, key: SigningKey) -> str:
     Raises:
         InvalidRequest: it would be larger than `verify` accepts, which only a long list of networks causes.
     """
-    header = _encode_header(key.kid, key.algorithm, AUDIENCE_TYP if claims.aud is not None else PLAIN_TYP)
-    signing_input = header + b"." + _to_base64url(_encode(claims))
-    token = signing_input + b"." + _to_base64url(key.sign(signing_input))
+    token = sign_jws(_encode(claims), key, typ=AUDIENCE_TYP if claims.aud is not None else PLAIN_TYP)
     if len(token) > MAX_TOKEN_CHARS:
         raise InvalidRequest("The grant names too many networks for one token: ask for fewer, or for all.")
-    return token.decode()
+    return token
+
+
+def sign_jws(payload: bytes, key: SigningKey, *, typ: str) -> str:
+    """Sign any payload, in compact form (RFC 7515, section 3.1), with a header of `alg`, `typ` and the key's `kid`."""
+    signing_input = _encode_header(key.kid, key.algorithm, typ) + b"." + _to_base64url(payload)
+    return (signing_input + b"." + _to_base64url(key.sign(signing_input))).decode()
 
 
 def open_jws(token: str, keys: SigningKeys, *, typ: frozenset[str] | None) -> tuple[Header, bytes]:
