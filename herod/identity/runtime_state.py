@@ -14,7 +14,7 @@ from herod.identity.config import Config
 from herod.identity.one_time_codes import OneTimeCodes
 from herod.identity.session_activity import SessionActivity
 from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, VerifiedTokens
-from herod.records import Account, ApiKey, Session
+from herod.records import Account, ApiKey, App, Session
 from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
 from herod_client.core.bounded_cache import BoundedCache
 from herod_client.core.grants import Grant
@@ -22,7 +22,7 @@ from herod_client.core.signing_keys import SigningKeys
 
 __all__ = ["Runtime"]
 
-R = TypeVar("R", Account, ApiKey)
+R = TypeVar("R", Account, ApiKey, App)
 
 
 # Bounds of the grant cache: entries, and bytes in total.
@@ -85,7 +85,7 @@ class Runtime:
         self.counters["unwritten"] += 1
 
     def in_force(self, record: R) -> R:
-        """An account or key as it is treated: disabled, if it was disabled or deleted in memory only."""
+        """An account, key or app as it is treated: disabled, if it was disabled or deleted in memory only."""
         return msgspec.structs.replace(record, enabled=False) if record.id in self.switched_off else record
 
     def end_sessions(self, group: str, *, now: int, but: str) -> None:

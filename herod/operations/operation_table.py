@@ -5,6 +5,7 @@ from types import MappingProxyType, ModuleType
 from typing import Final
 
 from herod.operations.accounts import first_admin, login_and_registration, passwords_and_secrets, user_administration
+from herod.operations.apps import registered_apps
 from herod.operations.audit import audit_log
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
@@ -33,6 +34,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     rotate_disable_edit,
     hero_supervisor_methods,
     peer_rules,
+    registered_apps,
     owned_resources,
     resource_counts,
     explain,

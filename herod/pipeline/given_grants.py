@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
+from herod.identity.registered_apps import app_grant
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Context, Operation
 from herod.pipeline.privilege_ceilings import check_ceiling
 from herod.pipeline.targets import current_grant
-from herod.records import Account, ApiKey, PeerRule, Record, Session
+from herod.records import Account, ApiKey, App, PeerRule, Record, Session
 from herod.store.store_interface import Reader
 from herod_client.core.errors import CeilingExceeded
 from herod_client.core.grants import Grant
@@ -24,14 +25,15 @@ from herod_client.core.times import rfc3339_text
 
 __all__ = ["check_given"]
 
-# Changing one of these lets whoever knows the new one use the record.
-SECRETS: Final = ("password", "secret_hash")
+# Changing one of these lets whoever knows or has the new one use the record.
+WAYS_IN: Final = ("password", "secret_hash", "redirect_uris", "grants", "needs_pkce")
 # What, once true, lets a record do what it could not before.
-SWITCHES: Final = ("enabled", "is_confirmed")
+SWITCHES: Final = ("enabled", "is_confirmed", "remembers_consent", "admits_unconfirmed", "sends_unconfirmed_email")
 
 _GRANTS: Final[Mapping[type[Record], Callable[[Reader, Context, Any], Grant]]] = {
     Account: lambda reader, context, account: context.runtime.grant(account.scope, account.networks),
     ApiKey: current_grant,
+    App: lambda reader, context, app: app_grant(context.runtime, app),
     PeerRule: lambda reader, context, rule: context.runtime.grant(rule.scope, rule.networks),
     Session: lambda reader, context, session: Grant(mask=0, networks=frozenset()),  # limited by its maker at each use
 }
@@ -70,7 +72,7 @@ def check_given(reader: Reader, context: Context, operation: Operation, target: 
 
 def _gives(runtime: Runtime, before: Any, after: Any) -> bool:
     """Whether a change lets anybody do more, or something for longer."""
-    if any(getattr(before, name, None) != getattr(after, name, None) for name in SECRETS):
+    if any(getattr(before, name, None) != getattr(after, name, None) for name in WAYS_IN):
         return True
     if before.id in runtime.switched_off and getattr(after, "enabled", True):
         return True

@@ -24,6 +24,8 @@ __all__ = [
     "IN_ANY_SPELLING",
     "AccountEmail",
     "AccountName",
+    "AppId",
+    "AppName",
     "ClientId",
     "CurrentPassword",
     "Cursor",
@@ -106,6 +108,12 @@ IN_ANY_SPELLING: Final = NormalForm(None, "every spelling is looked up, the give
 AccountEmail = Annotated[str, EMAIL, IN_ANY_SPELLING]
 KeyId = Annotated[
     str, msgspec.Meta(description="the key's id, the 12 characters after its prefix, or its unique name"), AS_IT_IS
+]
+AppId = Annotated[str, msgspec.Meta(description="the app's client_id or name"), AS_IT_IS]
+AppName = Annotated[
+    str,
+    msgspec.Meta(description="what people are asked to sign in to; no other app has it", extra_json_schema=NAME),
+    NormalForm(parse_name),
 ]
 AccountName = Annotated[
     str, msgspec.Meta(description="a name for people to read", extra_json_schema=NAME), NormalForm(parse_name)

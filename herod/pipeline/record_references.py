@@ -1,24 +1,25 @@
 """Records as callers name them: by id, and as well by what people know them by, if that names one.
 
-An id always comes first, so no name can be mistaken for the id of another record. Then an account is found by
-its email, a peer rule by `uid:N` or `gid:N`, and accounts and keys by their name: never by one that a caller could not
-see, so the answer about another's record is that about none. Names of accounts that registered themselves are left out:
-anybody could choose that of somebody else.
+An id always comes first, so no name can be mistaken for the id of another record. Then an account is found by its
+email, a peer rule by `uid:N` or `gid:N`, and accounts, keys and apps by their name: never by one that a caller could
+not see, so the answer about another's record is that about none. Names of accounts that registered themselves are left
+out: anybody could choose that of somebody else.
 """
 
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
+from herod.identity.registered_apps import built_in_apps
 from herod.pipeline.email_addresses import find_by_email
 from herod.pipeline.operation_definition import Context
 from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.text_normalization import parse_label
-from herod.records import Account, ApiKey, Deletion, PeerRule, Record
+from herod.records import Account, ApiKey, App, Deletion, PeerRule, Record, app_lookup
 from herod.scopes.principal import PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.errors import Conflict, InvalidRequest, NotFound
 
-__all__ = ["MAX_SEARCHED", "any_id", "named_account", "named_key", "named_rule", "named_service_key"]
+__all__ = ["MAX_SEARCHED", "any_id", "named_account", "named_app", "named_key", "named_rule", "named_service_key"]
 
 R = TypeVar("R", bound=Record)
 
@@ -27,7 +28,7 @@ MAX_SEARCHED: Final = 300
 # Actors in the audit log that are not records, and the form of most ids: no name is looked up for these.
 NO_NAMES: Final = frozenset({"anonymous", "local-admin", "many", "offline", "startup"})
 UUID_DASHES: Final = 4
-KINDS: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule)
+KINDS: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, App)
 UUID_LENGTH: Final = 36
 
 
@@ -89,8 +90,18 @@ def named_rule(reader: Reader, text: str) -> PeerRule | None:
     return reader.get(PeerRule, text) or next(iter(reader.find(PeerRule, "peer", text)), None)
 
 
+def named_app(reader: Reader, context: Context, text: str) -> App | None:
+    """The registered or built-in app with that client_id or name, whatever the name's case."""
+    for built_in in built_in_apps(context.runtime):
+        if text.casefold() == built_in.id:
+            return built_in
+    app = reader.get(App, text)
+    name = None if app is not None else _label(text)
+    return app if name is None else next(iter(reader.find(App, *app_lookup(name))), None)
+
+
 def any_id(reader: Reader, context: Context, text: str) -> str:
-    """The id of the account, key or peer rule that a text names; the text itself if it names none, as an id may.
+    """The id of the account, key, peer rule or app that a text names; the text itself if it names none, as an id may.
 
     Raises:
         Conflict: it is the name of several.
@@ -105,8 +116,8 @@ def any_id(reader: Reader, context: Context, text: str) -> str:
         account = named_account(reader, context, text)
     except NotFound:
         account = None
-    rule = named_rule(reader, text) if is_admin(context) else None
-    found = [account, named_key(reader, context, text), rule]
+    rule, app = (named_rule(reader, text), named_app(reader, context, text)) if is_admin(context) else (None, None)
+    found = [account, named_key(reader, context, text), rule, app]
     one = _only([record for record in found if record is not None], "records")
     return text if one is None else one.id
 

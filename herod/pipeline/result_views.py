@@ -11,12 +11,14 @@ import msgspec
 
 from herod.identity.effective_principals import is_in_overlap
 from herod.pipeline.operation_definition import SecretText, Time
-from herod.records import Account, ApiKey, PeerRule
+from herod.records import Account, ApiKey, App, PeerRule
 from herod.store.store_interface import Usage
 from herod_client.core.scope_graph import canonical_scope
 
 __all__ = [
+    "AppView",
     "FormerSecret",
+    "IssuedApp",
     "IssuedKey",
     "Key",
     "KeyDetails",
@@ -24,6 +26,7 @@ __all__ = [
     "TokenAnswer",
     "User",
     "account_view",
+    "app_view",
     "hide_values",
     "key_details",
     "key_view",
@@ -91,6 +94,41 @@ class KeyDetails(Key, frozen=True, kw_only=True):
     former: FormerSecret | None
 
 
+class AppView(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered app without its secret; `type` is public or confidential, `scope` the most that it may be given.
+
+    `built_in` apps are always there and cannot be changed; they have no `creator` and no `created_at`.
+    """
+
+    client_id: str
+    name: str
+    type: str
+    redirect_uris: list[str]
+    post_logout_uris: list[str]
+    scope: str
+    networks: list[str]
+    grants: list[str]
+    pkce: str
+    id_token_algorithm: str
+    remember_consent: bool
+    admit_unconfirmed: bool
+    send_unconfirmed_email: bool
+    enabled: bool
+    built_in: bool
+    creator: str | None
+    created_at: Time | None
+    last_used_at: Time | None
+
+
+class IssuedApp(AppView, frozen=True, kw_only=True):
+    """An app with a new secret: `client_secret` is shown only once, and null for a public app, which has none."""
+
+    __repr__ = hide_values
+
+    client_secret: SecretText | None
+    warning: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class PeerView(msgspec.Struct, frozen=True):
     """A peer rule: exactly one of uid and gid is set."""
 
@@ -129,10 +167,14 @@ _LOOKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "networks": networks_list,
     "created_at": rfc3339,
     "expires_at": rfc3339,
+    "redirect_uris": list,
+    "post_logout_uris": list,
+    "grants": list,
+    "needs_pkce": lambda needed: "required" if needed else "optional",
 }
 
 
-def _shown(record: Account | ApiKey) -> dict[str, Any]:
+def _shown(record: Account | ApiKey | App) -> dict[str, Any]:
     """The fields of a record that users see, as they see them."""
     found: dict[str, Any] = {}
     for field, (_, shown) in record.field_uses.items():
@@ -179,6 +221,19 @@ def key_details(key: ApiKey, usage: Usage | None, former_usage: Usage | None, *,
         last_used_from=None if usage is None else usage.source,
         rotated_at=rfc3339(rotated_at),
         former=former,
+    )
+
+
+def app_view(app: App, usage: Usage | None, *, is_built_in: bool = False) -> AppView:
+    """A registered or built-in app without its secret."""
+    shown = _shown(app)
+    if is_built_in:
+        shown.update(creator=None, created_at=None)
+    return AppView(
+        **shown,
+        type="confidential" if app.is_confidential else "public",
+        built_in=is_built_in,
+        last_used_at=None if usage is None else rfc3339(usage.at),
     )
 
 

@@ -4,22 +4,24 @@ The operation table names the target; the pipeline finds and checks it here, ins
 record to the handler. No handler looks up its own target.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from herod.identity.effective_principals import LOCAL_ADMIN_ID, legacy_principal, local_admin
+from herod.identity.registered_apps import app_grant, is_built_in
 from herod.pipeline.email_addresses import find_by_email, parse_email
 from herod.pipeline.operation_definition import Context, Params, Target
 from herod.pipeline.parameter_types import AccountEmail, ClientId
 from herod.pipeline.privilege_ceilings import check_last_admin, check_target, is_admin, owns
-from herod.pipeline.record_references import named_account, named_key, named_rule
-from herod.records import Account, ApiKey, PeerRule, Record
+from herod.pipeline.record_references import named_account, named_app, named_key, named_rule
+from herod.records import Account, ApiKey, App, PeerRule, Record
 from herod.scopes.principal import Principal, PrincipalKind
 from herod.store.store_interface import Reader
-from herod_client.core.errors import InvalidRequest, NotFound
+from herod_client.core.errors import Conflict, InvalidRequest, NotFound
 from herod_client.core.grants import Grant, Grants
 
 __all__ = [
     "ACCOUNT",
+    "APP",
     "KEY",
     "PEER_RULE",
     "AccountRef",
@@ -114,6 +116,18 @@ def _is_own_key(principal: Principal, key: ApiKey) -> bool:
     return principal.kind is PrincipalKind.ACCOUNT and key.owner == principal.id
 
 
+def _find_app(reader: Reader, context: Context, params: Any) -> App | None:
+    """The app with that client_id or name.
+
+    Raises:
+        Conflict: it is built in.
+    """
+    app = named_app(reader, context, params.client_id)
+    if app is not None and is_built_in(app):
+        raise Conflict(f"The app {app.name} is built in: it cannot be changed or deleted.", reason="built_in")
+    return app
+
+
 ACCOUNT = Target(
     noun="account",
     find=find_account,
@@ -125,6 +139,11 @@ KEY = Target(
     find=lambda reader, context, params: named_key(reader, context, params.id),
     is_own=_is_own_key,
     grants=lambda reader, context, key: (current_grant(reader, context, key),),
+)
+APP = Target(
+    noun="app",
+    find=_find_app,
+    grants=lambda reader, context, app: (app_grant(context.runtime, app),),
 )
 PEER_RULE = Target(
     noun="peer rule",

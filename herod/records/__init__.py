@@ -4,7 +4,7 @@ A record is immutable; a change replaces it. Fields may be added with a default;
 """
 
 from herod.records.accounts_and_keys import REGISTERED, SERVICE_KEYS, Account, ApiKey
-from herod.records.apps import App
+from herod.records.apps import App, app_lookup
 from herod.records.delegations import Delegation
 from herod.records.factors import Passkey, RecoveryCodes, TotpFactor, UsedChallenge
 from herod.records.housekeeping import ClockRecord, Deletion, GuessCount, HashKey, LegacyUse
@@ -43,6 +43,7 @@ __all__ = [
     "TokenFamily",
     "TotpFactor",
     "UsedChallenge",
+    "app_lookup",
     "resource_owner",
 ]
 

@@ -1,10 +1,16 @@
 """OAuth clients that an admin registered."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from herod.records.record import Record
+from herod.records.record import FieldUse, Record
 
-__all__ = ["App"]
+__all__ = ["App", "app_lookup"]
+
+
+def app_lookup(name: str) -> tuple[str, str]:
+    """The lookup of the app with this name, whatever its case."""
+    return ("app", name.casefold())
 
 
 class App(Record, frozen=True, kw_only=True):
@@ -29,6 +35,25 @@ class App(Record, frozen=True, kw_only=True):
     """
 
     kind: ClassVar[str] = "app"
+    field_uses: ClassVar[Mapping[str, FieldUse]] = {
+        "id": FieldUse(shown="client_id"),
+        "created_at": FieldUse(shown="created_at"),
+        "expires_at": FieldUse(),  # an app does not expire
+        "name": FieldUse(shown="name"),
+        "creator": FieldUse(shown="creator"),
+        "secret_hash": FieldUse(),
+        "redirect_uris": FieldUse(shown="redirect_uris"),
+        "post_logout_uris": FieldUse(shown="post_logout_uris"),
+        "scope": FieldUse(shown="scope"),
+        "networks": FieldUse(shown="networks"),
+        "grants": FieldUse(shown="grants"),
+        "needs_pkce": FieldUse(shown="pkce"),
+        "id_token_algorithm": FieldUse(shown="id_token_algorithm"),
+        "remembers_consent": FieldUse(shown="remember_consent"),
+        "admits_unconfirmed": FieldUse(shown="admit_unconfirmed"),
+        "sends_unconfirmed_email": FieldUse(shown="send_unconfirmed_email"),
+        "enabled": FieldUse(shown="enabled"),
+    }
 
     name: str
     creator: str
@@ -48,7 +73,7 @@ class App(Record, frozen=True, kw_only=True):
     @property
     def lookup(self) -> tuple[str, ...]:
         """By name, whatever its case."""
-        return ("app", self.name.casefold())
+        return app_lookup(self.name)
 
     @property
     def is_confidential(self) -> bool:

@@ -166,6 +166,7 @@ class QuotaSettings:
         number(1, 10_000_000), "accounts in all that registered themselves", default=10_000
     )
     peer_rules: int = setting(number(1, 100_000), "peer rules in all", default=1000)
+    apps: int = setting(number(1, 100_000), "registered apps in all", default=1000)
     issued_per_minute: int = setting(
         number(1, 1_000_000),
         "tokens, keys, client secrets, sessions and sign-in codes that one principal is issued in any minute",

@@ -29,12 +29,13 @@ DONE_ONCE: Final = {
     "auth.create_key", "auth.remove_key", "first_admin.create", "keys.create", "keys.delete", "keys.disable",
     "keys.enable", "keys.update", "legacy.promote", "peers.allow", "peers.remove", "register", "resources.release",
     "resources.update", "session.delete", "session.end", "session.redeem", "token.revoke", "users.add", "users.delete",
-    "users.disable", "users.enable", "users.scope", "users.update",
+    "users.disable", "users.enable", "users.scope", "users.update", "apps.add", "apps.update", "apps.enable",
+    "apps.disable", "apps.delete",
 }  # fmt: skip
 # These do something each time: a new record, a new secret, or the end of all sessions.
 DONE_EACH_TIME: Final = {
     "keys.rotate", "resources.claim", "session.create", "session.end_all", "session.sign_in",
-    "users.password", "users.rotate_secret",
+    "users.password", "users.rotate_secret", "apps.rotate_secret",
 }  # fmt: skip
 # These issue what no record shows, and are counted.
 COUNTED: Final = {"login", "session.code", "token.create"}

@@ -17,7 +17,7 @@ from herod.operations.operation_table import OPERATIONS
 from herod.operations.tokens import issue_token
 from herod.pipeline.operation_definition import Context, GivesNothing, NoParams, NoTarget, command
 from herod.pipeline.process.process_state import ProcessState
-from herod.records import Account, ApiKey, PeerRule, Record, Session
+from herod.records import Account, ApiKey, App, PeerRule, Record, Session
 from herod.scopes.decisions import Access
 from herod_client.core.errors import CeilingExceeded, Conflict, HerodError, MissingScope, Unauthenticated
 from herod_client.core.scope_graph import ADMIN
@@ -29,6 +29,8 @@ COMMANDS = sorted(name for name, one in OPERATIONS.items() if one.is_command and
 GIVING = sorted(name for name in COMMANDS if isinstance(OPERATIONS[name].gives, type))
 # Losing one must fail a test. Each has its reason in the table.
 GIVING_NOTHING = {
+    "apps.delete",
+    "apps.disable",
     "auth.remove_key",
     "keys.delete",
     "keys.disable",
@@ -47,7 +49,7 @@ GIVING_NOTHING = {
 BY_STRANGERS = {"first_admin.create", "register", "session.redeem", "session.sign_in"}
 # They shorten what they make to the caller's end, and say so in their answer.
 SHORTENED = {"auth.create_key", "session.create"}
-FOLLOWED: tuple[type[Record], ...] = (Account, ApiKey, PeerRule, Session)
+FOLLOWED: tuple[type[Record], ...] = (Account, ApiKey, App, PeerRule, Session)
 
 Make = Callable[[Harness], Awaitable[dict[str, Any]]]
 
@@ -77,6 +79,17 @@ async def _key_with_an_end(harness: Harness) -> dict[str, Any]:
     return {"id": text.split("_")[2], "expires_at": None}
 
 
+async def _app(harness: Harness) -> dict[str, Any]:
+    added = await harness.admin("apps.add", name="app", redirect_uris=["https://app.example.org/cb"])
+    return {"client_id": added.client_id}
+
+
+async def _disabled_app(harness: Harness) -> dict[str, Any]:
+    reference = await _app(harness)
+    await harness.admin("apps.disable", **reference)
+    return reference
+
+
 async def _legacy(harness: Harness) -> dict[str, Any]:
     return {"id": harness.runtime.config.legacy.all()[0].id}
 
@@ -86,6 +99,15 @@ def fixed(**params: Any) -> Make:
 
     async def make(harness: Harness) -> dict[str, Any]:
         return params
+
+    return make
+
+
+def with_app(**params: Any) -> Make:
+    """Parameters besides an existing app."""
+
+    async def make(harness: Harness) -> dict[str, Any]:
+        return await _app(harness) | params
 
     return make
 
@@ -100,6 +122,10 @@ def with_account(**params: Any) -> Make:
 
 
 CALLS: dict[str, Make] = {
+    "apps.add": fixed(name="made", redirect_uris=["https://app.example.org/cb"]),
+    "apps.enable": _disabled_app,
+    "apps.rotate_secret": _app,
+    "apps.update": with_app(redirect_uris=["https://elsewhere.example.org/cb"]),
     "auth.create_key": fixed(name="made", scope="write"),
     "keys.create": fixed(name="made", scope="write", kind="service"),
     "keys.enable": _disabled_key,
@@ -227,7 +253,7 @@ async def test_a_maker_without_an_end(harness: Harness, name: str) -> None:
     admin = await harness.user("admin")
     await harness.call(name, admin.basic if name in SHORTENED else await admin.session(), TCP, **params)
     others = {key: value for key, value in params.items() if key not in {"name", "uid"}}
-    if name in {"keys.create", "auth.create_key"}:
+    if name in {"keys.create", "auth.create_key", "apps.add"}:
         others["name"] = "made again"
     if name == "peers.allow":
         others["uid"] = 4322
@@ -283,6 +309,7 @@ async def test_what_takes_away_needs_no_time(harness: Harness) -> None:
     user = await harness.user("write", ["*"])
     key = (await harness.service_key("write", "another")).split("_")[2]
     rule = await harness.admin("peers.allow", uid=4321, scope="write")
+    app = await harness.admin("apps.add", name="app", redirect_uris=["https://app.example.org/"], scope="write")
     who = await expiring_key(harness)
     for name, params in (
         ("users.scope", {"client_id": user.client_id, "scope": "read"}),
@@ -292,6 +319,9 @@ async def test_what_takes_away_needs_no_time(harness: Harness) -> None:
         ("keys.disable", {"id": key}),
         ("peers.allow", {"uid": 4321, "scope": "read"}),
         ("peers.remove", {"id": rule.id}),
+        ("apps.update", {"client_id": app.client_id, "scope": "read", "name": "renamed"}),
+        ("apps.disable", {"client_id": app.client_id}),
+        ("apps.delete", {"client_id": app.client_id}),
         ("users.delete", {"client_id": user.client_id}),
         ("keys.delete", {"id": key}),
     ):

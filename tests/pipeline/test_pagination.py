@@ -16,7 +16,7 @@ from herod.pipeline.pagination import MAX_PAGE_BYTES, ByteBudget, fill_page
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session
 from herod.store.store_interface import MAX_PAGE, Page, Writer
 from herod_client.core.errors import InvalidRequest
-from store.samples import event
+from store.samples import app, event
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, Harness, User, open_harness
 
 # The longest possible names, and the largest number of them.
@@ -262,11 +262,28 @@ async def test_service_keys_of_supervisor(harness: Harness) -> None:
         await harness.admin("auth.list_keys")
 
 
+async def test_apps(harness: Harness) -> None:
+    """The largest apps are split into pages, the built-in one among them."""
+    uris = tuple(f"https://app.example.org/{number:02}{'x' * 480}" for number in range(16))
+
+    def put(tx: Writer) -> list[str]:
+        ids = [f"app{number:03}" for number in range(60)]
+        for number, id_ in enumerate(ids):
+            tx.put(app(id_, created_at=number, redirect_uris=uris, post_logout_uris=uris, networks=FATTEST))
+        return ids
+
+    ids = await harness.store.write(put)
+    found, pages = await walk(harness, "apps.list")
+    assert [one.client_id for one in found] == ["herod-cli", *ids]
+    assert pages > 3
+
+
 def test_every_list_is_bounded_here() -> None:
     """Every operation that answers with a page is covered above; a new one needs its own test."""
     paged = {one.name for one in OPERATIONS.values() if getattr(one.result, "__origin__", None) is Page}
     assert paged == {
-        "audit.list", "keys.list", "legacy.status", "peers.list", "resources.list", "session.list", "users.list"
+        "apps.list", "audit.list", "keys.list", "legacy.status", "peers.list", "resources.list", "session.list",
+        "users.list",
     }  # fmt: skip
 
 

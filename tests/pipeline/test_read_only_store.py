@@ -57,7 +57,8 @@ def test_whatever_ends_access_does_so_in_memory_too(operation: Operation) -> Non
 )
 @pytest.mark.parametrize(
     ("name", "parameter"),
-    [("users.delete", "account"), ("users.disable", "account"), ("keys.delete", "key"), ("keys.disable", "key"),
+    [("apps.delete", "app"), ("apps.disable", "app"),
+     ("users.delete", "account"), ("users.disable", "account"), ("keys.delete", "key"), ("keys.disable", "key"),
      ("auth.remove_key", "service key"), ("peers.remove", "rule"), ("token.revoke", "token"),
      ("session.end_all", "nothing")],
 )  # fmt: skip
@@ -76,11 +77,13 @@ async def test_what_is_in_force_until_the_restart_is_said(
     """
     user = await harness.user()
     rule = await harness.admin("peers.allow", uid=4000, scope="read")
+    app = await harness.admin("apps.add", name="app", redirect_uris=["https://app.example.org/"])
     given: dict[str, dict[str, str]] = {
         "account": {"client_id": user.client_id},
         "key": {"id": (await user.key()).split("_")[2]},
         "service key": {"id": (await harness.service_key("read")).split("_")[2]},
         "rule": {"id": rule.id},
+        "app": {"client_id": app.client_id},
         "token": {"token": await user.token()},
         "nothing": {},
     }

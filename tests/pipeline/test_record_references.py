@@ -282,4 +282,4 @@ IDS = [
 async def test_every_id_says_what_it_takes(harness: Harness, name: str, field: str) -> None:
     """Every parameter for the id of an account, key or rule is described with what stands for it."""
     schema = field_schemas(OPERATIONS[name], known_names(OPERATIONS.values(), harness.runtime))[field]
-    assert re.search("unique name|`uid:N`|as `actor`", schema["description"])
+    assert re.search("unique name|`uid:N`|as `actor`|client_id or name", schema["description"])

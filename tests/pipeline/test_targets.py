@@ -17,6 +17,7 @@ from support.herod_in_memory import TCP, Harness, User
 TARGETED = sorted(name for name, one in OPERATIONS.items() if isinstance(one.target, Target))
 # Each has its reason in the table. Losing a target must fail a test.
 WITHOUT = {
+    "apps.add",
     "auth.create_key",
     "backup",
     "first_admin.create",
@@ -67,6 +68,11 @@ async def _replaced(harness: Harness, scope: str) -> dict[str, Any]:
     return {"uid": 4321, "scope": "read"}
 
 
+async def _app(harness: Harness, scope: str) -> dict[str, Any]:
+    added = await harness.admin("apps.add", name="app", redirect_uris=["https://app.example.org/"], scope=scope)
+    return {"client_id": added.client_id}
+
+
 async def _session(harness: Harness, scope: str) -> dict[str, Any]:
     await (await harness.user(scope)).session()
     [session] = harness.store.list(Session).items
@@ -91,6 +97,7 @@ def made_by(name: str) -> Make:
         "key": _key,
         "service key": _service_key,
         "peer rule": _rule,
+        "app": _app,
         "session": _session,
         "resource": _resource,
     }[target.noun]
@@ -172,7 +179,7 @@ async def test_what_one_may_change(harness: Harness, name: str) -> None:
     await harness.user("admin")
     reference = await made_by(name)(harness, "write")
     params = rest(name, reference)
-    if name in {"users.enable", "keys.enable"}:
+    if name in {"users.enable", "keys.enable", "apps.enable"}:
         await harness.admin(name.replace("enable", "disable"), **reference)
     if OPERATIONS[name].methods:
         await harness.call(name, await presented(harness, name, "admin"), TCP, **params)

@@ -65,7 +65,8 @@ ADMIN: Final = {
     "users.list", "users.get", "users.add", "users.delete", "users.scope", "users.update", "users.enable",
     "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
     "peers.remove", "backup", "audit.list", "audit.verify", "legacy.status", "legacy.promote",
-    "overview", "resources.count",
+    "overview", "resources.count", "apps.add", "apps.list", "apps.get", "apps.update", "apps.rotate_secret",
+    "apps.enable", "apps.disable", "apps.delete",
 }  # fmt: skip
 ONLY: Final = {
     "token.create": {"client_secret", "peer"},
@@ -85,7 +86,8 @@ NOT_BY_APPS: Final = {
     "users.add", "users.delete", "users.disable", "users.enable", "users.scope", "users.update", "users.password",
     "users.rotate_secret", "keys.create", "keys.delete", "keys.disable", "keys.enable", "keys.rotate", "keys.update",
     "auth.create_key", "auth.remove_key", "peers.allow", "peers.remove", "legacy.promote", "token.create",
-    "session.create", "session.delete", "session.code", "session.end", "session.end_all",
+    "session.create", "session.delete", "session.code", "session.end", "session.end_all", "apps.add", "apps.update",
+    "apps.rotate_secret", "apps.enable", "apps.disable", "apps.delete",
 }  # fmt: skip
 # Cases that are the local admin, whom MCP does not accept.
 LOCAL_ADMIN: Final = {"local admin", "root with the cookie"}

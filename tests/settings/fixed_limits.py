@@ -162,6 +162,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     },
     "Apps": {
         "characters of a redirect URI": "herod.credentials.redirect_uris:MAX_REDIRECT_CHARS",
+        "redirect URIs of a registered app, and post-logout URIs": (
+            "herod.operations.apps.registration_rules:MAX_ADDRESSES"
+        ),
         "bytes of the `client_id` of an app that registered itself": (
             "herod.credentials.dynamic_client_ids:MAX_CLIENT_ID_BYTES"
         ),

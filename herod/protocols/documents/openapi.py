@@ -59,6 +59,7 @@ TAGS: Final[Mapping[str, str]] = {
     "legacy": "Secrets of older systems, and their replacement.",
     "session": "Browser sessions of the dashboard.",
     "openid": "OpenID Connect: who signed in to an app.",
+    "apps": "OAuth apps that an admin registered, for people to sign in to.",
     "peers": "What local users and groups may do on the Unix socket without any other credential.",
     "resources": "What services keep for their tenants, opened by a secret that the tenant chooses.",
     "sign-in": "For people: a token for an email and a password.",

@@ -1,0 +1,120 @@
+"""What an app may be registered with: checked when it is added and at each change, on the record as it would be kept.
+
+An admin learns of a mistake here, in words, instead of somebody at the first sign-in. Must never let in what nobody may
+consent to: `owner`, or a redirect to herod itself.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from herod.credentials.redirect_uris import (
+    RedirectKind,
+    RedirectUri,
+    parse_redirect_uri,
+    refuse_own_origin,
+)
+from herod.identity.registered_apps import DEVICE_CODE, built_in_apps
+from herod.identity.runtime_state import Runtime
+from herod.records import App
+from herod.store.store_interface import Reader
+from herod_client.core.errors import Conflict, InvalidRequest
+from herod_client.core.scope_graph import OWNER
+
+__all__ = [
+    "AUTHORIZATION_CODE",
+    "MAX_ADDRESSES",
+    "REFRESH_TOKEN",
+    "can_remember_consent",
+    "check_app",
+    "check_name",
+    "parse_addresses",
+    "warning_about",
+]
+
+MAX_ADDRESSES: Final = 16  # redirect URIs of an app, and as many post-logout URIs
+SHOWN: Final = 64  # characters of a URI in a message
+AUTHORIZATION_CODE: Final = "authorization_code"
+REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - a grant type
+
+
+def parse_addresses(texts: Sequence[str], own_origins: Collection[str], what: str) -> tuple[str, ...]:
+    """Redirect or post-logout URIs, each once.
+
+    Args:
+        texts: as given.
+        own_origins: those that lead to herod.
+        what: `redirect` or `post-logout`.
+
+    Raises:
+        InvalidRequest: there are too many, or one is not acceptable.
+    """
+    if len(texts) > MAX_ADDRESSES:
+        raise InvalidRequest(f"An app has at most {MAX_ADDRESSES} {what} URIs.")
+    for text in texts:
+        try:
+            refuse_own_origin(parse_redirect_uri(text), own_origins)
+        except InvalidRequest as error:
+            shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+            why = error.message[:1].lower() + error.message[1:]
+            raise InvalidRequest(f"Invalid {what} URI {shown!r}: {why}") from None
+    return tuple(dict.fromkeys(texts))
+
+
+def check_app(runtime: Runtime, app: App) -> None:
+    """Refuse what does not go together.
+
+    Raises:
+        InvalidRequest: says what to change.
+    """
+    graph = runtime.config.graph
+    if graph.mask(app.scope) & graph.bit(OWNER):
+        raise InvalidRequest("No app is ever given the scope 'owner': give it at most 'admin'.")
+    has_code = AUTHORIZATION_CODE in app.grants
+    if not has_code and DEVICE_CODE not in app.grants:
+        raise InvalidRequest(f"An app needs the grant {AUTHORIZATION_CODE!r} or {DEVICE_CODE!r}: nobody could sign in.")
+    if has_code and not app.redirect_uris:
+        raise InvalidRequest(
+            f"An app with the grant {AUTHORIZATION_CODE!r} needs a redirect URI, to which people return from herod: "
+            "its documentation names it, often as callback URL."
+        )
+    if not app.needs_pkce and not app.is_confidential:
+        raise InvalidRequest("Only a confidential app can do without PKCE: leave 'pkce' at required.")
+    if app.remembers_consent and not can_remember_consent(app):
+        raise InvalidRequest(
+            "Consent cannot be remembered for a public app that people return to on their own machine: any program "
+            "there can say that it is this app (RFC 8252, section 8.6). Set 'remember_consent' to false, or make the "
+            "app confidential."
+        )
+
+
+def check_name(reader: Reader, runtime: Runtime, app: App) -> None:
+    """Refuse a name that another app has, whatever its case.
+
+    Raises:
+        Conflict: another app has it.
+    """
+    others = (*built_in_apps(runtime), *reader.find(App, *app.lookup))
+    if any(other.id != app.id and other.lookup == app.lookup for other in others):
+        raise Conflict("An app with this name exists already: choose another name.", reason="name_in_use")
+
+
+def can_remember_consent(app: App) -> bool:
+    """Whether it is sure to be the app that asks when a browser is sent back to its redirect URI."""
+    return app.is_confidential or not any(
+        one.is_loopback or one.is_private_use for one in map(parse_redirect_uri, app.redirect_uris)
+    )
+
+
+def warning_about(app: App) -> str | None:
+    """What an admin should know about the app's redirect URIs; None if there is nothing."""
+    for one in map(parse_redirect_uri, app.redirect_uris):
+        if _is_clear_text(one):
+            return (
+                f"People return to {one.shown_host} over plain http: whoever is on the way there can read along and "
+                "sign in as them. Use https."
+            )
+    return None
+
+
+def _is_clear_text(redirect: RedirectUri) -> bool:
+    return redirect.kind is RedirectKind.HTTP and not redirect.is_loopback
