@@ -30,6 +30,7 @@ PLACES: Final = {
     "user": ("herod_cli.commands.user", "Accounts: add, change, delete."),
     "key": ("herod_cli.commands.key", "API keys: create, verify, rotate, disable, delete."),
     "token": ("herod_cli.commands.token", "Access tokens: issue, validate, inspect, revoke."),
+    "app": ("herod_cli.commands.app", "Apps that people sign in to with herod."),
     "peer": ("herod_cli.commands.peer", "Local users and groups that need no key."),
     "resource": ("herod_cli.commands.resource", "Resources that services keep for tenants, opened by a secret."),
     "audit": ("herod_cli.commands.audit", "The audit log: what was done, tried and refused, and by whom."),

@@ -11,7 +11,7 @@ import pytest
 
 from herod_cli.main import main
 from herod_cli.shared.cli_version import cli_version
-from support.fake_daemon import KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
+from support.fake_daemon import APP, KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,9 @@ def daemon(machine: Path) -> Iterator[FakeDaemon]:
         made.routes["GET", "/api/version"] = json_reply(
             {"service": "herod", "version": cli_version(), "server_version": cli_version(), "api_version": "1"}
         )
+        made.routes["GET", "/.well-known/oauth-authorization-server"] = json_reply(
+            {"issuer": "http://localhost:3350", "token_endpoint": "http://localhost:3350/token"}
+        )
         made.routes["POST", "/token"] = json_reply(TOKEN)
         made.routes["POST", "/login"] = json_reply({**TOKEN, "client_id": USER["client_id"]})
         added = {name: USER[name] for name in ("client_id", "email", "name", "scope", "networks")}
@@ -89,6 +92,14 @@ def daemon(machine: Path) -> Iterator[FakeDaemon]:
             "peers.allow": PEER,
             "peers.list": {"items": [PEER], "next_cursor": None},
             "peers.remove": {"id": PEER["id"], "deleted": True},
+            "apps.add": {**APP, "client_secret": "herod_c_app"},
+            "apps.list": {"items": [APP], "next_cursor": None},
+            "apps.get": APP,
+            "apps.update": APP,
+            "apps.rotate_secret": {**APP, "client_secret": "herod_c_new"},
+            "apps.enable": APP,
+            "apps.disable": {**APP, "enabled": False},
+            "apps.delete": {"client_id": APP["client_id"], "deleted": True},
             "resources.claim": RESOURCE,
             "resources.list": {"items": [RESOURCE], "next_cursor": None},
             "resources.get": RESOURCE,

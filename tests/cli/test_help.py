@@ -59,6 +59,7 @@ WANTED = {
     ],
     "key": ["create", "list", "show", "verify", "rotate", "disable", "enable", "edit", "delete"],
     "token": ["issue", "validate", "inspect", "revoke"],
+    "app": ["add", "list", "show", "edit", "rotate-secret", "disable", "enable", "delete"],
     "peer": ["allow", "list", "remove"],
     "resource": ["claim", "list", "get", "check", "update", "release"],
     "audit": ["list", "verify"],

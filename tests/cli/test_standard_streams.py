@@ -24,6 +24,7 @@ COMMANDS: Final = {
         "user": "list",
         "key": "list",
         "token": "validate -",
+        "app": "list",
         "peer": "list",
         "resource": "list vm --secret -",
         "audit": "list",

@@ -41,6 +41,26 @@ PEER = {
     "networks": ["*"],
     "created_at": "2026-01-31T12:00:00Z",
 }
+APP = {
+    "client_id": "c1b2a3d4-5a3f-4a5e-9d0e-4a9f1f3c2b11",
+    "name": "Grafana",
+    "type": "confidential",
+    "redirect_uris": ["https://grafana.example.org/login"],
+    "post_logout_uris": [],
+    "scope": "read",
+    "networks": ["*"],
+    "grants": ["authorization_code", "refresh_token"],
+    "pkce": "required",
+    "id_token_algorithm": "RS256",
+    "remember_consent": True,
+    "admit_unconfirmed": False,
+    "send_unconfirmed_email": False,
+    "enabled": True,
+    "built_in": False,
+    "creator": USER["client_id"],
+    "created_at": "2026-01-31T12:00:00Z",
+    "last_used_at": None,
+}
 RESOURCE = {
     "sid": "7c2f9a54-0d5b-4a39-9a55-1f2b6d0c7e21",
     "kind": "vm",

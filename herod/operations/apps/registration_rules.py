@@ -81,9 +81,8 @@ def check_app(runtime: Runtime, app: App) -> None:
         raise InvalidRequest("Only a confidential app can do without PKCE: leave 'pkce' at required.")
     if app.remembers_consent and not can_remember_consent(app):
         raise InvalidRequest(
-            "Consent cannot be remembered for a public app that people return to on their own machine: any program "
-            "there can say that it is this app (RFC 8252, section 8.6). Set 'remember_consent' to false, or make the "
-            "app confidential."
+            "Consent cannot be remembered for a public app on people's own machines: any program there can say that it "
+            "is this app (RFC 8252, section 8.6). Set 'remember_consent' to false, or make the app confidential."
         )
 
 
@@ -99,10 +98,10 @@ def check_name(reader: Reader, runtime: Runtime, app: App) -> None:
 
 
 def can_remember_consent(app: App) -> bool:
-    """Whether it is sure to be the app that asks when a browser is sent back to its redirect URI."""
-    return app.is_confidential or not any(
-        one.is_loopback or one.is_private_use for one in map(parse_redirect_uri, app.redirect_uris)
-    )
+    """Whether what it is given reaches the app and nobody else: it has a secret, or people return to its own site."""
+    redirects = [parse_redirect_uri(text) for text in app.redirect_uris]
+    is_local = DEVICE_CODE in app.grants or any(one.is_loopback or one.is_private_use for one in redirects)
+    return app.is_confidential or not is_local
 
 
 def warning_about(app: App) -> str | None:

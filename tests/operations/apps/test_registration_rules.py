@@ -80,6 +80,7 @@ async def test_accepted(harness: Harness, given: dict[str, Any]) -> None:
         ({"redirect_uris": ["http://localhost/cb"]}, True),
         ({"type": "public", "redirect_uris": ["http://localhost/cb"]}, False),
         ({"type": "public", "redirect_uris": ["com.example.app:/cb"]}, False),
+        ({"type": "public", "redirect_uris": [], "grants": [DEVICE_CODE]}, False),
         ({"remember_consent": False}, False),
     ],
 )
