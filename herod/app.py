@@ -293,6 +293,7 @@ async def _make_runtime(
             session_idle=settings.session_idle,
             registration=settings.registration,
             second_factor=settings.second_factor,
+            dynamic_apps=settings.dynamic_apps,
             legacy=legacy_secrets(settings, store.keyring),
             daemon_uid=os.getuid(),
             quotas=settings.quotas,

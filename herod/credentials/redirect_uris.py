@@ -18,10 +18,10 @@ from urllib.parse import unquote_plus, urlencode
 
 import msgspec
 
+from herod.web_origins import LOOPBACK_NAMES, origin_at
 from herod_client.core.errors import InvalidRequest
 
 __all__ = [
-    "LOOPBACK_HOSTS",
     "MAX_REDIRECT_CHARS",
     "RedirectKind",
     "RedirectUri",
@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 MAX_REDIRECT_CHARS: Final = 512
-LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 # What herod itself adds (RFC 6749, sections 4.1.2 and 4.1.2.1; RFC 9207): an app that reads the first of two would take
 # another's.
 ADDED: Final = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
@@ -95,7 +94,7 @@ class RedirectUri(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_loopback(self) -> bool:
         """Whether any program on this machine may be behind it."""
-        return self.host in LOOPBACK_HOSTS or self.host.startswith("127.") or self.host.endswith(".localhost")
+        return self.host in LOOPBACK_NAMES or self.host.startswith("127.") or self.host.endswith(".localhost")
 
     @property
     def is_private_use(self) -> bool:
@@ -112,8 +111,7 @@ class RedirectUri(msgspec.Struct, frozen=True, kw_only=True):
         """Scheme, host and port as browsers write an origin; empty for a private-use scheme."""
         if not self.host:
             return ""
-        port = "" if self.port in (None, DEFAULT_PORTS[self.scheme]) else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}"
+        return origin_at(self.scheme, self.host, self.port or DEFAULT_PORTS[self.scheme])
 
     @property
     def form_action_source(self) -> str:
@@ -146,7 +144,7 @@ def parse_redirect_uri(text: str) -> RedirectUri:
     if scheme not in DEFAULT_PORTS:
         return _private_use(text, scheme, authority, path + (query or ""))
     host, port = _host_and_port(authority)
-    is_loopback = scheme == "http" and host in LOOPBACK_HOSTS
+    is_loopback = scheme == "http" and host in LOOPBACK_NAMES
     return RedirectUri(
         text=text,
         kind=RedirectKind.LOOPBACK if is_loopback else RedirectKind(scheme),
@@ -169,16 +167,19 @@ def matches(registered: RedirectUri, asked: RedirectUri) -> bool:
 
 
 def refuse_own_origin(redirect: RedirectUri, own_origins: Collection[str]) -> None:
-    """Refuse a redirect to herod itself.
+    """Refuse to register a redirect to herod itself.
+
+    A loopback one without a port stands for every port, of which `asked_redirect` refuses herod's.
 
     Args:
+        redirect: the redirect.
         own_origins: all that lead to herod, as browsers write them.
 
     Raises:
         InvalidRequest: it leads there.
     """
-    if redirect.origin in own_origins:
-        raise InvalidRequest(f"A redirect URI cannot lead to herod itself, {redirect.origin}: give the app's own.")
+    if redirect.kind is not RedirectKind.LOOPBACK or redirect.port is not None:
+        _refuse_own(redirect, own_origins)
 
 
 def asked_redirect(registered: Iterable[str], asked: str | None, own_origins: Collection[str]) -> RedirectUri:
@@ -204,7 +205,7 @@ def asked_redirect(registered: Iterable[str], asked: str | None, own_origins: Co
                 f"The app has not registered the redirect URI {found.text!r}: send one that it registered, "
                 "character by character; only the port of a loopback one may differ."
             )
-    refuse_own_origin(found, own_origins)
+    _refuse_own(found, own_origins)
     return found
 
 
@@ -213,6 +214,11 @@ def with_parameters(redirect: RedirectUri, parameters: Iterable[tuple[str, str]]
     base = redirect.text
     joint = "?" if "?" not in base else "" if base.endswith(("?", "&")) else "&"
     return f"{base}{joint}{urlencode(list(parameters))}"
+
+
+def _refuse_own(redirect: RedirectUri, own_origins: Collection[str]) -> None:
+    if redirect.origin in own_origins:
+        raise InvalidRequest(f"A redirect URI cannot lead to herod itself, {redirect.origin}: give the app's own.")
 
 
 def _readable(registered: Iterable[str]) -> list[RedirectUri]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.settings import QuotaSettings
+from herod.web_origins import is_loopback_origin, origin_of
 from herod_client.core.grants import ALL_NETWORKS, Networks
 from herod_client.core.scope_graph import ScopeGraph
 
@@ -27,6 +28,7 @@ class Config:
         own_origins: all origins that lead to herod's pages, aliases and addresses that are not open now included: no
             redirect of an app may lead there.
         second_factor: whose accounts must have a second factor (`identity/second_factors.py`).
+        dynamic_apps: whether apps may register themselves; see `takes_dynamic_apps`.
         daemon_uid: the uid whose processes are local admin if they send the cookie; so are root's.
         quotas: how much one principal may store or be issued.
     """
@@ -43,9 +45,15 @@ class Config:
     session_idle: int = 3600
     registration: Literal["open", "closed"]
     second_factor: Literal["off", "admin", "all"] = "off"
+    dynamic_apps: Literal["loopback", "off"] = "loopback"
     legacy: LegacySecrets
     daemon_uid: int
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
+
+    @property
+    def takes_dynamic_apps(self) -> bool:
+        """Whether apps may register themselves, and those that did are known: never behind a public URL."""
+        return self.dynamic_apps == "loopback" and is_loopback_origin(origin_of(self.public_url))
 
     @property
     def roots(self) -> frozenset[str]:

@@ -75,7 +75,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
 def find_app(reader: Reader, runtime: Runtime, client_id: str) -> OAuthApp | None:
     """The app with this client id; None if there is none, or apps of its kind are off."""
     if looks_dynamic(client_id):
-        app = open_client_id(runtime.keyring, client_id)
+        app = open_client_id(runtime.keyring, client_id) if runtime.config.takes_dynamic_apps else None
         return None if app is None else _dynamic(client_id, app)
     registered = registered_app(reader, runtime, client_id)
     return None if registered is None else _registered(registered)

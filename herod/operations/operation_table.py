@@ -9,6 +9,7 @@ from herod.operations.apps import registered_apps
 from herod.operations.audit import audit_log
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
+from herod.operations.oauth import dynamic_registration
 from herod.operations.openid import userinfo
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
@@ -26,6 +27,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     issue_and_validate,
     token_revocation,
     introspection,
+    dynamic_registration,
     change_feed,
     userinfo,
     user_administration,

@@ -21,10 +21,11 @@ from herod_client.core.errors import (
     NetworkDenied,
     PermissionDenied,
     PersonNeeded,
+    TargetDenied,
     Unauthenticated,
 )
 
-__all__ = ["APP_TOKEN", "SIGN_IN_AGAIN", "admit", "admitted", "check_fresh", "check_person", "refusal"]
+__all__ = ["APP_TOKEN", "SIGN_IN_AGAIN", "admit", "admitted", "check_direct", "check_fresh", "check_person", "refusal"]
 
 FRESH_SECONDS: Final = 900
 SIGN_IN_AGAIN: Final = "sign_in_again"
@@ -74,6 +75,20 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
         )
     if operation.manages_keys:
         check_key_manager(context)
+
+
+def check_direct(context: Context, operation: Operation) -> None:
+    """Refuse a request from another machine, or through a proxy, to an operation for this machine alone.
+
+    Raises:
+        TargetDenied: it is one.
+    """
+    if operation.only_direct and not context.source.is_direct:
+        raise TargetDenied(
+            "This is only for programs on herod's own machine: send it to http://localhost or the Unix socket, without "
+            "a proxy in between.",
+            reason="not_direct",
+        )
 
 
 def check_fresh(context: Context, operation: Operation) -> None:

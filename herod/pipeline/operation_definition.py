@@ -245,6 +245,10 @@ class Operation:
         is_quiet: counted, not logged.
         credential_field: the parameter that is a credential.
         normal_forms: for a command's texts: parameter → the function with which the pipeline normalizes it.
+        only_direct: it answers only who reaches herod on this machine, at a loopback name or the Unix socket, and not
+            through a proxy. Such an operation has plain routes alone.
+        members: its plain routes take a JSON object, of which they ignore the members that they do not know, and answer
+            in OAuth's format (RFC 7591, section 3).
         form: its plain routes accept a form and answer in OAuth's format.
         grant_type: the form's `grant_type` for which it is called; operations with one share their route (RFC 6749,
             section 4).
@@ -287,6 +291,8 @@ class Operation:
     status: Callable[[Any], int] | None = None
     media_type: str | None = None
     is_quiet: bool = False
+    only_direct: bool = False
+    members: bool = False
     form: bool = False
     grant_type: str | None = None
     credential_field: str | None = None
@@ -351,6 +357,8 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
         if facts.get("tool") is not None:
             raise TypeError(f"operation {name} needs a person: it cannot be a tool")
         facts.setdefault("methods", frozenset({AuthMethod.SESSION}))
+    if facts.get("only_direct") and (facts.get("tool") or Surface.RPC in facts.get("surfaces", {Surface.RPC})):
+        raise TypeError(f"{name} is only for direct requests, which JSON-RPC and MCP cannot tell: set surfaces=")
     hints = typing.get_type_hints(handler)
     params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
     return Operation(

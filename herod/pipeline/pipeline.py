@@ -17,7 +17,7 @@ from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Bearer, Presented, SessionCookie
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
-from herod.pipeline.admission import admit, admitted, check_fresh, check_person
+from herod.pipeline.admission import admit, admitted, check_direct, check_fresh, check_person
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.credential_verification import allow_verification
@@ -96,6 +96,7 @@ class Pipeline:
             params, presented = _take_credential(operation, params, presented)
         context = self._context(source)
         try:
+            check_direct(context, operation)
             if operation.needs is not Access.PUBLIC:
                 self._admit(self.store, context, operation, self._identify(context, presented))
             if context.principal is not ANONYMOUS:
@@ -137,14 +138,14 @@ class Pipeline:
         return admitted(context, operations)
 
     def check_caller(self, operation: Operation, presented: Presented | None, source: Source) -> None:
-        """Refuse a credential that may not call the operation, when the parameters cannot be read: it is judged first.
+        """Refuse a caller who may not call the operation, when the parameters cannot be read: it is judged first.
 
-        Who presents nothing passes: it may have been among the parameters.
+        Who presents nothing passes, if it comes from where it may: it may have been among the parameters.
 
         Raises:
             Unauthenticated, PermissionDenied, RateLimited: as `call`.
         """
-        if operation.needs is not Access.PUBLIC and presented is not None:
+        if operation.only_direct or (operation.needs is not Access.PUBLIC and presented is not None):
             self._enter(operation, presented, source)
 
     def require_fresh(self, operation: Operation, presented: Presented, source: Source) -> None:
@@ -334,6 +335,7 @@ class Pipeline:
         """The context of an identified caller who may call the operation; a denial is queued for the audit log."""
         context = self._context(source)
         try:
+            check_direct(context, operation)
             self._admit(self.store, context, operation, self._identify(context, presented))
         except (Unauthenticated, PermissionDenied, RateLimited) as error:
             self._note(error, operation, context, presented)

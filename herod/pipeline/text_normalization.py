@@ -6,7 +6,7 @@ from typing import Final
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.times import LAST_SECOND, LATEST, parse_time
 
-__all__ = ["MAX_TYPED", "has_invisible", "has_unprintable", "parse_end", "parse_label", "parse_name"]
+__all__ = ["MAX_TYPED", "check_reserved", "has_invisible", "has_unprintable", "parse_end", "parse_label", "parse_name"]
 
 MAX_NAME: Final = 128  # characters
 END: Final = "The parameter 'expires_at'"  # for messages
@@ -37,9 +37,22 @@ def parse_name(text: str) -> str:
         InvalidRequest: it is empty, too long, reserved, or contains invisible characters.
     """
     name = parse_label(text)
-    if _skeleton(name) in RESERVED_NAMES:
-        raise InvalidRequest(f"The name {name!r} is reserved: choose another.")
+    check_reserved(name)
     return name
+
+
+def check_reserved(name: str, *, look_alike: str | None = None) -> None:
+    """Refuse a name of herod's own.
+
+    Args:
+        name: in normal form.
+        look_alike: another spelling of it, to judge instead.
+
+    Raises:
+        InvalidRequest: it is one.
+    """
+    if _skeleton(name if look_alike is None else look_alike) in RESERVED_NAMES:
+        raise InvalidRequest(f"The name {name!r} is reserved: choose another.")
 
 
 def parse_label(text: str, what: str = "name") -> str:

@@ -43,6 +43,8 @@ CODES: Final[Mapping[type[HerodError], Row]] = {
     errors.InvalidRequest: Row(400, -32602, "invalid_request"),
     errors.InvalidScope: Row(400, -32602, "invalid_scope"),
     errors.InvalidTarget: Row(400, -32602, "invalid_target"),
+    errors.InvalidRedirectUri: Row(400, -32602, "invalid_redirect_uri"),
+    errors.InvalidClientMetadata: Row(400, -32602, "invalid_client_metadata"),
     errors.UnsupportedGrantType: Row(400, -32602, "unsupported_grant_type"),
     errors.UnsupportedTokenType: Row(400, -32602, "unsupported_token_type"),
     errors.TooLarge: Row(413, -32600, "invalid_request", rpc_http=413),

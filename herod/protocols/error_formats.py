@@ -20,7 +20,7 @@ from herod.protocols.responses import (
 )
 from herod_client.core.errors import HerodError
 
-__all__ = ["MCP_PATH", "RPC_PATH", "ErrorFormats", "is_form_route", "without_final_slash"]
+__all__ = ["MCP_PATH", "RPC_PATH", "ErrorFormats", "is_form_route", "is_oauth_route", "without_final_slash"]
 
 RPC_PATH: Final = "/rpc"
 MCP_PATH: Final = "/mcp"
@@ -29,6 +29,11 @@ MCP_PATH: Final = "/mcp"
 def without_final_slash(path: str) -> str:
     """The path that `path` means: a final slash changes nothing, except that `/` is a path of its own."""
     return path[:-1] if path.endswith("/") and not path.endswith("//") and path != "/" else path
+
+
+def is_oauth_route(operation: Operation, path: str) -> bool:
+    """Whether the operation answers in OAuth's format at this path."""
+    return (operation.form or operation.members) and not path.startswith("/api/")
 
 
 def is_form_route(operation: Operation, path: str) -> bool:
@@ -45,8 +50,8 @@ class ErrorFormats:
     """
 
     def __init__(self, operations: Iterable[Operation], version: str) -> None:
-        self._forms = frozenset(
-            route.path for one in operations for route in one.routes if is_form_route(one, route.path)
+        self._oauth = frozenset(
+            route.path for one in operations for route in one.routes if is_oauth_route(one, route.path)
         )
         self._in_envelope = envelope_error(version)
 
@@ -55,7 +60,7 @@ class ErrorFormats:
         return self._writer(method, without_final_slash(path))(error)
 
     def _writer(self, method: str, path: str) -> ErrorWriter:
-        if path in self._forms:
+        if path in self._oauth:
             return oauth_error
         if path == RPC_PATH or (path == "/" and method == "POST"):
             return _rpc_error

@@ -12,18 +12,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from herod.protocols.host_and_origin_guard import is_own_origin
+from herod.protocols.host_and_origin_guard import host_of, is_own_origin
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod.settings.trusted_proxies import TrustedProxies, plain_address
+from herod.web_origins import LOOPBACK_NAMES
 
-__all__ = ["MAX_PROXIES", "OTHER_ORIGIN", "forwarded_client", "request_source"]
+__all__ = ["MAX_PROXIES", "OTHER_ORIGIN", "forwarded_client", "is_direct", "request_source"]
 
 # Trusted proxies in a row before a request's client.
 MAX_PROXIES: Final = 16
 OTHER_ORIGIN: Final = "other-origin"
 # What a browser says of requests that a page of another origin made (Fetch Metadata, section 2.3).
 OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
+
+# What proxies add besides X-Forwarded-*.
+RELAYED: Final = frozenset({"forwarded", "via", "x-real-ip"})
 
 TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - a token of RFC 9110, section 5.6.2
 PAIR: Final = rf'({TOKEN})=(?:({TOKEN})|"((?:[^"\\]|\\.)*)")'
@@ -51,6 +55,16 @@ def request_source(request: Request, proxies: TrustedProxies, origins: frozenset
     elif headers.get("sec-fetch-site") in OTHER_SITES:
         origin = OTHER_ORIGIN
     return replace(source, client=client, origin=origin) if client is not None or origin else source
+
+
+def is_direct(request: Request) -> bool:
+    """Whether a request reached herod on its own machine: at a loopback name or the Unix socket, and by no proxy.
+
+    A hint, as far as proxies say what they are. Over TCP, the guard has checked the Host.
+    """
+    headers = request.headers
+    is_local = request.source.address == "unix" or host_of(headers.get("host", "")) in LOOPBACK_NAMES
+    return is_local and not any(name in RELAYED or name.startswith("x-forwarded-") for name in headers)
 
 
 def forwarded_client(request: Request, proxies: TrustedProxies) -> str | None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
+from herod.protocols.client_registration import registration_handler
 from herod.protocols.decode import unquote_segment
 from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH, DocumentRoutes
 from herod.protocols.documents.oauth_metadata import OAuthMetadata
@@ -73,6 +74,8 @@ class Router:
             for route in operation.routes:
                 if is_form_route(operation, route.path):
                     forms[route.method, route.path].append(operation)
+                elif operation.members:
+                    self._add(route.method, route.path, registration_handler(pipeline, operation))
                 else:
                     self._add(route.method, route.path, rest_handler(pipeline, operation, route))
         for (method, path), sharing in forms.items():

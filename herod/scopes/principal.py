@@ -69,6 +69,8 @@ class Source:
         tcp_uid: over TCP, the owner of the client's socket, if it is on this machine and the kernel tells. A hint.
         may_relay: many clients may be behind this peer or `tcp_uid`: a trusted proxy, or over TCP root or nobody.
         client: the address of a trusted proxy's client, of this request.
+        is_direct: the request names a loopback host or came by the Unix socket, and nothing in it says that a relay
+            passed it on. Set only for operations that ask for it (`only_direct`).
         origin: the foreign web page that made a browser send this request; empty if there is none.
     """
 
@@ -80,6 +82,7 @@ class Source:
     may_relay: bool = False
     client: str | None = None
     origin: str = ""
+    is_direct: bool = False
 
     @property
     def label(self) -> str:

@@ -256,6 +256,12 @@ class Settings:
         "Whose accounts must have a second factor, a passkey or an authenticator app: nobody's, admins', everybody's.",
         default="off",
     )
+    dynamic_apps: Literal["loopback", "off"] = setting(
+        choice("loopback", "off"),
+        "Whether apps may register themselves, at a loopback name or the Unix socket (RFC 7591). They get only what a "
+        "person then allows.",
+        default="loopback",
+    )
     bootstrap_admin_key: str | None = setting(
         TEXT, "Create a service key of this name with scope admin, once.", metavar="NAME", parse=_key_name
     )

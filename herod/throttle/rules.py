@@ -21,6 +21,8 @@ to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may 
     ownership      of one principal from one source         300  10       locked
     registration   to register from one source             3600  20       locked
     registration_range  the same from a range of sources   3600  100      locked
+    app            of apps to register from one source     3600  60       locked
+    app_range      the same from a range of sources        3600  300      locked
 
 An attempt is counted before it is judged, so that concurrent ones count too. A success clears its pair counter (NIST
 SP 800-63B, section 5.2.2) and is uncounted from the others, which otherwise stay: or the owner of one account could
@@ -46,6 +48,8 @@ from herod.throttle.source_shares import exact_share_of, share_of
 
 __all__ = [
     "ACCOUNT",
+    "APP",
+    "APP_RANGE",
     "CLIENT",
     "CLIENT_RANGE",
     "DELAYS",
@@ -67,6 +71,7 @@ __all__ = [
     "LimitRule",
     "Marks",
     "add",
+    "app_registration",
     "client_secret_counters",
     "code_guess",
     "delay",
@@ -121,6 +126,8 @@ REGISTRATION: Final = LimitRule("registration", window=3600, limit=20)
 RANGE: Final = LimitRule("range", window=300, limit=30)
 LEGACY_RANGE: Final = LimitRule("legacy_range", window=300, limit=50)
 REGISTRATION_RANGE: Final = LimitRule("registration_range", window=3600, limit=100)
+APP: Final = LimitRule("app", window=3600, limit=60)
+APP_RANGE: Final = LimitRule("app_range", window=3600, limit=300)
 SERVICE: Final = LimitRule("service", window=300, limit=100)
 CLIENT: Final = LimitRule("client", window=300, limit=10)
 CLIENT_RANGE: Final = LimitRule("client_range", window=300, limit=50)
@@ -181,6 +188,13 @@ def registration(source: Source) -> Attempt:
     """A self-registration; one that fails because the email is taken reveals something and counts too."""
     share = share_of(source)
     counters = (Counter(REGISTRATION, (share,)), *_of_range(REGISTRATION_RANGE, share))
+    return Attempt(share, counters, is_guess=False)
+
+
+def app_registration(source: Source) -> Attempt:
+    """An app that registers itself; one that is refused counts too."""
+    share = share_of(source)
+    counters = (Counter(APP, (share,)), *_of_range(APP_RANGE, share))
     return Attempt(share, counters, is_guess=False)
 
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from credentials.hostile_redirects import FOREIGN, GOOD, MALFORMED, OWN_ORIGINS, REGISTERED
 from herod.credentials.redirect_uris import (
-    LOOPBACK_HOSTS,
     MAX_REDIRECT_CHARS,
     RedirectKind,
     asked_redirect,
@@ -15,6 +14,7 @@ from herod.credentials.redirect_uris import (
     refuse_own_origin,
     with_parameters,
 )
+from herod.web_origins import LOOPBACK_NAMES
 from herod_client.core.errors import InvalidRequest
 
 # text, kind, shown host, origin, source for form-action
@@ -103,7 +103,7 @@ def test_registered_ones_match(text: str) -> None:
     assert asked_redirect(REGISTERED, text, OWN_ORIGINS).text == text
 
 
-@pytest.mark.parametrize("host", LOOPBACK_HOSTS)
+@pytest.mark.parametrize("host", sorted(LOOPBACK_NAMES))
 def test_the_port_of_loopback_is_ignored(host: str) -> None:
     """On loopback any port may be asked for, also if none was registered; the path and the host must be the same."""
     for registered, asked in [
@@ -115,7 +115,7 @@ def test_the_port_of_loopback_is_ignored(host: str) -> None:
     ]:
         text = f"http://{host}{asked}"
         assert asked_redirect([f"http://{host}{registered}"], text, OWN_ORIGINS).text == text
-    others = [other for other in LOOPBACK_HOSTS if other != host]
+    others = [other for other in LOOPBACK_NAMES if other != host]
     for text in [
         f"http://{host}:4711/other",
         f"https://{host}/callback",
@@ -134,6 +134,18 @@ def test_herod_itself_is_no_redirect(origin: str) -> None:
     with pytest.raises(InvalidRequest, match="herod itself"):
         refuse_own_origin(parse_redirect_uri(f"{origin}/callback"), OWN_ORIGINS)
     refuse_own_origin(parse_redirect_uri(f"{host}:3351/callback"), OWN_ORIGINS)
+
+
+def test_a_loopback_redirect_without_a_port_may_be_registered() -> None:
+    """Where herod has port 80, an app may still register a redirect without a port, and is never sent to that one."""
+    own, text = {"http://localhost"}, "http://localhost/callback"
+    refuse_own_origin(parse_redirect_uri(text), own)
+    assert asked_redirect([text], "http://localhost:4711/callback", own).port == 4711
+    for asked in (text, "http://localhost:80/callback", None):
+        with pytest.raises(InvalidRequest, match="herod itself"):
+            asked_redirect([text], asked, own)
+    with pytest.raises(InvalidRequest, match="herod itself"):
+        refuse_own_origin(parse_redirect_uri("http://localhost:80/callback"), own)
 
 
 def test_a_default_port_is_the_same_origin() -> None:

@@ -5,6 +5,7 @@ A new command must be added to one of the sets below.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -38,7 +39,7 @@ DONE_EACH_TIME: Final = {
     "users.password", "users.rotate_secret", "apps.rotate_secret",
 }  # fmt: skip
 # These issue what no record shows, and are counted.
-COUNTED: Final = {"login", "session.code", "token.create"}
+COUNTED: Final = {"login", "oauth.register", "session.code", "token.create"}
 # A row for each, by admins only.
 ALWAYS: Final = {"backup"}
 
@@ -98,7 +99,8 @@ async def example(harness: Harness, operation: Operation, by: Caller) -> tuple[C
         case "session.sign_in":
             await harness.user(email="eve@example.org", password="correct horse battery")
             params |= {"email": "eve@example.org", "password": "correct horse battery"}
-    return (None if operation.needs is Access.PUBLIC else by[0], by[1]), params
+    source = replace(by[1], is_direct=True) if operation.only_direct else by[1]
+    return (None if operation.needs is Access.PUBLIC else by[0], source), params
 
 
 async def call(harness: Harness, operation: Operation, by: Caller, params: dict[str, Any]) -> bool:

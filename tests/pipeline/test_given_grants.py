@@ -35,6 +35,7 @@ GIVING_NOTHING = {
     "keys.delete",
     "keys.disable",
     "login",
+    "oauth.register",
     "peers.remove",
     "session.code",
     "session.end_all",

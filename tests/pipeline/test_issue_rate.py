@@ -109,7 +109,10 @@ async def test_the_local_admin_is_not_limited(issuing: Harness) -> None:
 
 
 def test_what_shows_a_secret_counts() -> None:
-    """Every command whose answer has a secret or a token counts against `issued_per_minute`."""
+    """Every command whose answer has a secret or a token counts against `issued_per_minute`.
+
+    Apps that register themselves are nobody's, and have a limit of their own for each source.
+    """
     issuing = set()
     for operation in OPERATIONS.values():
         hints: Mapping[str, Any] = {}
@@ -120,5 +123,5 @@ def test_what_shows_a_secret_counts() -> None:
             secrets or SecretText in {part for one in hints.values() for part in (one, *get_args(one))}
         ):
             issuing.add(operation.name)
-    assert issuing == {operation.name for operation in OPERATIONS.values() if operation.issues}
+    assert issuing - {"oauth.register"} == {operation.name for operation in OPERATIONS.values() if operation.issues}
     assert {"token.create", "login", "register", "keys.create", "session.create", "session.code"} <= issuing

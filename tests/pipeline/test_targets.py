@@ -23,6 +23,7 @@ WITHOUT = {
     "first_admin.create",
     "legacy.promote",
     "login",
+    "oauth.register",
     "register",
     "resources.claim",
     "session.code",

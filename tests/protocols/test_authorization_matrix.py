@@ -47,7 +47,7 @@ PASSES: Final = {
     "admin": {"admin", "owner"},
 }
 PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
-    "session.offer", "session.redeem", "first_admin.status", "first_admin.create",
+    "session.offer", "session.redeem", "first_admin.status", "first_admin.create", "oauth.register",
 }  # fmt: skip
 AUTHENTICATED: Final = {
     "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
@@ -76,6 +76,8 @@ ONLY: Final = {
     "session.list": {"session"},
     "session.end": {"session"},
 }
+# denied to requests that a relay passed on
+ONLY_DIRECT: Final = {"oauth.register"}
 # denied to user keys and to everything created with one
 NOT_BY_USER_KEYS: Final = {
     "keys.create", "keys.delete", "keys.rotate", "keys.enable", "keys.disable", "keys.update", "auth.create_key",
@@ -89,6 +91,7 @@ NOT_BY_APPS: Final = {
     "session.create", "session.delete", "session.code", "session.end", "session.end_all", "apps.add", "apps.update",
     "apps.rotate_secret", "apps.enable", "apps.disable", "apps.delete",
 }  # fmt: skip
+RELAYED: Final = {"x-forwarded-for", "via", "forwarded"}
 # Cases that are the local admin, whom MCP does not accept.
 LOCAL_ADMIN: Final = {"local admin", "root with the cookie"}
 PEER_UID: Final = 4242
@@ -150,6 +153,8 @@ def test_the_tables_name_every_operation() -> None:
 
 
 def _is_admitted(name: str, case: Case) -> bool:
+    if name in ONLY_DIRECT and RELAYED & case.headers.keys():
+        return False
     if name in PUBLIC:
         return True
     if case.scope is None or (name in ONLY and case.kind not in ONLY[name]):
@@ -428,7 +433,7 @@ async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> 
         assert len(set(cells.values())) <= 1, (case, cells)
         for cell in cells.values():
             if not _is_admitted(name, case):
-                is_known = case.scope is not None
+                is_known = case.scope is not None or name in PUBLIC
                 assert cell == ("refused", 403 if is_known else 401), (case, cell)
             elif name in PUBLIC:
                 assert cell[:3] == ("admitted", "anonymous", "anonymous")

@@ -16,6 +16,8 @@ PUBLISHED = {
     "InvalidRequest": ("invalid_request", 400, -32602, "invalid_request"),
     "InvalidScope": ("invalid_request", 400, -32602, "invalid_scope"),
     "InvalidTarget": ("invalid_request", 400, -32602, "invalid_target"),
+    "InvalidRedirectUri": ("invalid_request", 400, -32602, "invalid_redirect_uri"),
+    "InvalidClientMetadata": ("invalid_request", 400, -32602, "invalid_client_metadata"),
     "UnsupportedTokenType": ("invalid_request", 400, -32602, "unsupported_token_type"),
     "UnsupportedGrantType": ("invalid_request", 400, -32602, "unsupported_grant_type"),
     "MalformedRequest": ("invalid_request", 400, -32600, "invalid_request"),

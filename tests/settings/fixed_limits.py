@@ -165,6 +165,11 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "redirect URIs of a registered app, and post-logout URIs": (
             "herod.operations.apps.registration_rules:MAX_ADDRESSES"
         ),
+        "redirect URIs, grant types or response types that an app registers itself with": (
+            "herod.operations.oauth.dynamic_registration:MAX_LISTED"
+        ),
+        "registrations of apps by themselves from one source, in an hour": "herod.throttle.rules:APP.limit",
+        "the same from one range of sources": "herod.throttle.rules:APP_RANGE.limit",
         "bytes of the `client_id` of an app that registered itself": (
             "herod.credentials.dynamic_client_ids:MAX_CLIENT_ID_BYTES"
         ),

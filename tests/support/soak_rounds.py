@@ -34,6 +34,7 @@ SHORT: Final = {
     "RACES": 60,
     "HEADS": 200,
     "SHARED": 200,
+    "REGISTRATIONS": 300,
     "SCHEMA": 0,
 }
 

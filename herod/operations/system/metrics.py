@@ -22,6 +22,7 @@ KEPT: Final[tuple[tuple[str, type[Record]], ...]] = (
 COUNTED: Final = (
     ("tokens", "Access tokens issued."),
     ("sign_ins", "Sign-ins by password and by browser."),
+    ("app_registrations", "Apps that registered themselves."),
     ("denials", "Requests refused."),
     ("validations", "Tokens, keys and secrets validated for other services."),
     ("invalid", "Validations that found the token, key or secret invalid."),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from herod.pipeline.operation_definition import Operation, Route
 from herod.protocols.documents.common_schemas import SCHEMAS
 from herod.protocols.error_codes import CODES, INTERNAL, REQUEST_CODES, Row, row_of_kind
-from herod.protocols.error_formats import is_form_route
+from herod.protocols.error_formats import is_oauth_route
 from herod.protocols.responses import API_VERSION, is_enveloped
 from herod.scopes.decisions import Access
 from herod_client.core import errors
@@ -118,8 +118,9 @@ def failures(operation: Operation, route: Route) -> Schema:
     statuses = {str(row_of_kind(kind).http) for kind in kinds} | {"421", str(INTERNAL.http)}
     if operation.status is not None:
         statuses.discard("503")
-    is_form = is_form_route(operation, route.path)
-    form = "OAuthError" if is_form else "ApiError" if is_enveloped(route.path) else "Error"
+    form = (
+        "OAuthError" if is_oauth_route(operation, route.path) else "ApiError" if is_enveloped(route.path) else "Error"
+    )
     return {status: failure(int(status), form) for status in sorted(statuses)}
 
 

@@ -60,6 +60,7 @@ TAGS: Final[Mapping[str, str]] = {
     "session": "Browser sessions of the dashboard.",
     "openid": "OpenID Connect: who signed in to an app.",
     "apps": "OAuth apps that an admin registered, for people to sign in to.",
+    "oauth": "Apps that ask people for access.",
     "peers": "What local users and groups may do on the Unix socket without any other credential.",
     "resources": "What services keep for their tenants, opened by a secret that the tenant chooses.",
     "sign-in": "For people: a token for an email and a password.",
@@ -192,8 +193,9 @@ def _body(operation: Operation, route: Route, fields: Mapping[str, Schema], requ
     if is_form:
         fields = {name: without_null(part) for name, part in {**CLIENT_FIELDS, **fields}.items()}
     schema = object_schema(operation.params, fields, required & fields.keys())
-    if is_form:  # more fields are ignored (RFC 6749, section 3.2)
+    if is_form or operation.members:  # more are ignored (RFC 6749, section 3.2; RFC 7591, section 2)
         del schema["additionalProperties"]
+    if is_form:
         schema["dependentRequired"] = {"client_secret": ["client_id"]}
     example = {name: value for name, value in operation.example.items() if name in fields}
     media = {"schema": schema, **({"example": example} if example else {})}

@@ -50,6 +50,10 @@ def _grant_types(facts: ServerFacts) -> tuple[str, ...]:
     return tuple(one.grant_type for one in facts.operations if one.grant_type is not None)
 
 
+def _registration(facts: ServerFacts) -> str | None:
+    return f"{facts.config.public_url}/oauth/register" if facts.config.takes_dynamic_apps else None
+
+
 # A member whose value is None is left out.
 MEMBERS: Final[Mapping[str, Member]] = {
     "issuer": _at(""),
@@ -61,6 +65,7 @@ MEMBERS: Final[Mapping[str, Member]] = {
     "revocation_endpoint": _at("/revoke"),
     "revocation_endpoint_auth_methods_supported": _always(CLIENT_METHODS),
     "userinfo_endpoint": _at("/userinfo"),
+    "registration_endpoint": _registration,
     "jwks_uri": _at(JWKS_PATH),
     "grant_types_supported": _grant_types,
     "response_types_supported": _always(()),  # there is no authorization endpoint

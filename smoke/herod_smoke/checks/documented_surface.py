@@ -13,6 +13,7 @@ ROUTES: Final = [
     "POST /login",
     "POST /register",
     "POST /token",
+    "POST /oauth/register",
     "POST /validate",
     "POST /introspect",
     "POST /revoke",

@@ -29,6 +29,7 @@ async def test_server_metadata(harness: Harness, path: str) -> None:
         "revocation_endpoint": "http://localhost/revoke",
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "userinfo_endpoint": "http://localhost/userinfo",
+        "registration_endpoint": "http://localhost/oauth/register",
         "jwks_uri": "http://localhost/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
@@ -45,6 +46,13 @@ async def test_server_metadata(harness: Harness, path: str) -> None:
         "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
         "protected_resources": ["http://localhost", "http://localhost/mcp"],
     }
+
+
+async def test_no_registration_elsewhere(harness: Harness) -> None:
+    """Where apps cannot register themselves, the metadata does not say where they could."""
+    for changes in ({"dynamic_apps": "off"}, {"dynamic_apps": "loopback", "public_url": "https://auth.example.org"}):
+        harness.configure(**changes)
+        assert "registration_endpoint" not in (await harness.request("GET", SERVER_PATH)).json
 
 
 @pytest.mark.parametrize("path", ["", "/mcp"])

@@ -18,6 +18,8 @@ __all__ = [
     "FutureToken",
     "HerodError",
     "InternalError",
+    "InvalidClientMetadata",
+    "InvalidRedirectUri",
     "InvalidRequest",
     "InvalidScope",
     "InvalidTarget",
@@ -86,6 +88,14 @@ class InvalidScope(InvalidRequest):
 
 class InvalidTarget(InvalidRequest):
     """A token was requested for an invalid resource (RFC 8707, section 2)."""
+
+
+class InvalidRedirectUri(InvalidRequest):
+    """An app registers without a redirect URI that will do (RFC 7591, section 3.2.2)."""
+
+
+class InvalidClientMetadata(InvalidRequest):
+    """Something else that an app says about itself at its registration is invalid (RFC 7591, section 3.2.2)."""
 
 
 class UnsupportedGrantType(InvalidRequest):
