@@ -25,6 +25,7 @@ __all__ = [
     "account_principal",
     "delegated_grant",
     "delegation_principal",
+    "grant_of_app",
     "is_delegation_live",
     "is_in_overlap",
     "key_principal",
@@ -62,10 +63,22 @@ def account_principal(
 
 
 def delegated_grant(runtime: Runtime, delegation: Delegation) -> Grant:
-    """What a delegation lets its app do, before it is narrowed to what the account holds now. `owner` never is."""
-    grant = runtime.grant(delegation.scope, delegation.networks, delegation.expires_at)
-    owner = runtime.config.graph.bit(OWNER)
-    return msgspec.structs.replace(grant, mask=grant.mask & ~owner) if grant.mask & owner else grant
+    """What a delegation lets its app do, before it is narrowed to what the account holds now.
+
+    Never `owner`, nor a scope of the settings that includes it.
+    """
+    grant, graph = runtime.grant(delegation.scope, delegation.networks, delegation.expires_at), runtime.config.graph
+    most = grant.mask & graph.mask((OWNER,)) & ~graph.bit(OWNER)
+    return grant if most == grant.mask else msgspec.structs.replace(grant, mask=most)
+
+
+def grant_of_app(reader: Reader, runtime: Runtime, delegation: Delegation) -> Grant | None:
+    """The same, narrowed to what an admin lets the app be given now; None if it is disabled or deleted."""
+    grant = delegated_grant(runtime, delegation)
+    if delegation.app_origin != AppOrigin.REGISTERED:
+        return grant
+    app = registered_app(reader, runtime, delegation.app)
+    return None if app is None else grant.intersect(app_grant(runtime, app))
 
 
 def is_delegation_live(runtime: Runtime, delegation: Delegation, account: Account | None, now: int) -> bool:
@@ -94,18 +107,15 @@ def delegation_principal(reader: Reader, runtime: Runtime, delegation: Delegatio
         account = None
     if account is None:
         raise RevokedToken(DELEGATION_OVER, reason="revoked")
-    given = runtime.grant(account.scope, account.networks).intersect(delegated_grant(runtime, delegation))
-    if delegation.app_origin == AppOrigin.REGISTERED:
-        app = registered_app(reader, runtime, delegation.app)
-        if app is None:
-            raise RevokedToken(APP_GONE, reason="revoked")
-        given = given.intersect(app_grant(runtime, app))
+    delegated = grant_of_app(reader, runtime, delegation)
+    if delegated is None:
+        raise RevokedToken(APP_GONE, reason="revoked")
     return Principal(
         id=account.id,
         kind=PrincipalKind.ACCOUNT,
         name=account.name,
         method=AuthMethod.DELEGATION,
-        grants=(given,),
+        grants=(runtime.grant(account.scope, account.networks).intersect(delegated),),
         credential=delegation.id,
         made_with=AuthMethod.DELEGATION,
         epoch=account.epoch,

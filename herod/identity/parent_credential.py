@@ -225,11 +225,14 @@ def _account(
 def _delegation(
     reader: Reader, runtime: Runtime, delegation_id: str, subject: str, epoch: int, now: int
 ) -> Principal | None:
-    """The principal of a delegation, if it is of that account in that epoch."""
+    """The principal of a delegation, if it is of that account in that epoch; a disabled account is reported as such."""
     delegation = reader.get(Delegation, delegation_id)
-    if delegation is None or (delegation.account, delegation.epoch) != (subject, epoch):
-        return None
-    return delegation_principal(reader, runtime, delegation, now)
+    if delegation is not None and (delegation.account, delegation.epoch) == (subject, epoch):
+        return delegation_principal(reader, runtime, delegation, now)
+    account = reader.get(Account, subject)
+    if account is not None:
+        account_principal(runtime, account, AuthMethod.DELEGATION)
+    return None
 
 
 def _rule(reader: Reader, runtime: Runtime, subject: str, epoch: int) -> Principal | None:

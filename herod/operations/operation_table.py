@@ -7,6 +7,7 @@ from typing import Final
 from herod.operations.accounts import first_admin, login_and_registration, passwords_and_secrets, user_administration
 from herod.operations.apps import registered_apps
 from herod.operations.audit import audit_log
+from herod.operations.delegations import connected_apps
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
 from herod.operations.oauth import dynamic_registration
@@ -30,6 +31,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     dynamic_registration,
     change_feed,
     userinfo,
+    connected_apps,
     user_administration,
     passwords_and_secrets,
     create_list_delete,

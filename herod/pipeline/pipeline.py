@@ -34,6 +34,7 @@ from herod.pipeline.targets import find_target
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
+from herod.store.owned_records import delete_delegations
 from herod.store.store_interface import Health, Page, Reader, Store, Writer, in_force_until_restart
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, legacy_counters
@@ -317,6 +318,8 @@ class Pipeline:
             after = tx.get(type(record), record.id)
             if after != record:
                 check_last_admin(tx, context, record, after)
+            if isinstance(after, Account) and isinstance(record, Account) and after.epoch != record.epoch:
+                delete_delegations(tx, after, now=context.now)
         return result
 
     def _hold_in_memory(self, context: Context, operation: Operation, params: Params, unwritten: Unwritten) -> None:

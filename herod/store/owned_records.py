@@ -29,6 +29,7 @@ from herod.store.store_interface import Reader, Store, Writer
 __all__ = [
     "DELETED_AT_ONCE",
     "OWNED",
+    "delete_delegations",
     "delete_owned",
     "delete_with_owned",
     "finish_deletions",
@@ -78,6 +79,18 @@ def delete_with_owned(tx: Writer, record: Record, *, now: int) -> Mapping[type[R
     if not is_whole:
         tx.put(Deletion(id=record.id, created_at=now, of=record.kind))
     return gone
+
+
+def delete_delegations(tx: Writer, account: Account, *, now: int) -> None:
+    """Delete an account's delegations of former epochs, which have ended with them; not all if there are very many.
+
+    What they own is deleted by `finish_deletions`.
+    """
+    for delegation in list(islice(owned_by(tx, Delegation, account.id), DELETED_AT_ONCE)):
+        if delegation.epoch != account.epoch:
+            tx.delete(Delegation, delegation.id)
+            if any(tx.count_owned(owned, delegation.id, limit=1) for owned in OWNED[Delegation]):
+                tx.put(Deletion(id=delegation.id, created_at=now, of=Delegation.kind))
 
 
 async def finish_deletions(store: Store) -> None:

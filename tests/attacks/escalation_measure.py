@@ -12,6 +12,7 @@ from herod.records import (
     Account,
     ApiKey,
     ClockRecord,
+    Delegation,
     Deletion,
     GuessCount,
     LegacyUse,
@@ -85,8 +86,8 @@ def _may_change(world: World, caller: Caller, before: Records, record: Record) -
     if isinstance(record, Resource):
         return record.claimant in caller.owns
     held = _grant(world, record)
-    if isinstance(record, Session):
-        maker = before.get(("account", record.subject))
+    if isinstance(record, Session | Delegation):
+        maker = before.get(("account", record.owner_id or ""))
         held = None if maker is None else _grant(world, maker)
     if isinstance(record, ApiKey) and record.owner is not None and held is not None:
         owner_record = before.get(("account", record.owner))

@@ -16,6 +16,7 @@ from herod.scopes.principal import ANONYMOUS
 from herod.store.store_interface import Writer
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.errors import BadToken, Disabled, ExpiredToken, RevokedToken, Unauthenticated
+from herod_client.core.scope_graph import ScopeGraph
 from support.connected_apps import DAYS_90, ROOT, app_token, connect_app
 from support.herod_in_memory import TCP, Harness, User
 
@@ -64,6 +65,15 @@ async def test_owner_is_never_delegated(harness: Harness) -> None:
     user = await harness.user(scope="owner")
     token = app_token(harness, await connect_app(harness, user, "owner"))
     assert (await harness.call("whoami", token)).scope == "admin"
+
+
+async def test_nor_is_what_includes_owner(harness: Harness) -> None:
+    """A scope of the settings that is above `owner` is not delegated either."""
+    harness.configure(graph=ScopeGraph({"all": ("owner",), "jobs": ("user",)}))
+    user = await harness.user(scope="owner")
+    token = app_token(harness, await connect_app(harness, user, "all jobs"))
+    assert (await harness.call("whoami", token)).scope == "admin"
+    assert not (await harness.call("token.validate", token=token.text, scope="all")).valid
 
 
 async def end_by(harness: Harness, how: str, user: User, delegation: Delegation) -> None:

@@ -27,11 +27,12 @@ from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, LOCAL_ADMIN, H
 COMMANDS: Final = sorted(name for name, one in OPERATIONS.items() if one.is_command)
 # Done a second time, these find what they would do done already, or refuse it.
 DONE_ONCE: Final = {
-    "auth.create_key", "auth.remove_key", "first_admin.create", "keys.create", "keys.delete", "keys.disable",
-    "keys.enable", "keys.update", "legacy.promote", "peers.allow", "peers.remove", "register", "resources.release",
-    "resources.update", "session.delete", "session.end", "session.redeem", "token.revoke", "users.add", "users.delete",
-    "users.disable", "users.enable", "users.scope", "users.update", "apps.add", "apps.update", "apps.enable",
-    "apps.disable", "apps.delete",
+    "auth.create_key", "auth.remove_key", "delegations.revoke", "first_admin.create", "keys.create", "keys.delete",
+    "keys.disable", "keys.enable", "keys.update", "legacy.promote", "peers.allow", "peers.remove", "register",
+    "resources.release", "resources.update", "session.delete", "session.end", "session.redeem", "token.revoke",
+    "users.add", "users.delete",
+    "users.disable", "users.enable", "users.scope", "users.update",
+    "apps.add", "apps.update", "apps.enable", "apps.disable", "apps.delete",
 }  # fmt: skip
 # These do something each time: a new record, a new secret, or the end of all sessions.
 DONE_EACH_TIME: Final = {

@@ -32,6 +32,7 @@ GIVING_NOTHING = {
     "apps.delete",
     "apps.disable",
     "auth.remove_key",
+    "delegations.revoke",
     "keys.delete",
     "keys.disable",
     "login",

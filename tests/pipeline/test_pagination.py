@@ -17,6 +17,7 @@ from herod.records import Account, ApiKey, PeerRule, Revocation, Session
 from herod.store.store_interface import MAX_PAGE, Page, Writer
 from herod_client.core.errors import InvalidRequest
 from store.samples import app, event
+from support.connected_apps import connect_app
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, Harness, User, open_harness
 
 # The longest possible names, and the largest number of them.
@@ -113,6 +114,21 @@ async def test_accounts_and_rules(harness: Harness) -> None:
         found, pages = await walk(harness, name)
         assert len(found) == 151
         assert pages > 2
+
+
+async def test_connected_apps(harness: Harness) -> None:
+    """Delegations to apps with the longest client ids and many networks are split into pages."""
+    user = await harness.user()
+    one = await connect_app(harness, user, app="a" * 1024, app_name='"' * 128, networks=FATTEST)
+
+    def put(tx: Writer) -> None:
+        for number in range(150):
+            tx.put(msgspec.structs.replace(one, id=f"{number:03}", created_at=one.created_at - 1 - number))
+
+    await harness.store.write(put)
+    found, pages = await walk(harness, "delegations.list", user.basic)
+    assert [app.id for app in found] == [one.id, *(f"{number:03}" for number in range(150))]
+    assert pages > 3
 
 
 async def test_resources(harness: Harness) -> None:
@@ -282,7 +298,8 @@ def test_every_list_is_bounded_here() -> None:
     """Every operation that answers with a page is covered above; a new one needs its own test."""
     paged = {one.name for one in OPERATIONS.values() if getattr(one.result, "__origin__", None) is Page}
     assert paged == {
-        "apps.list", "audit.list", "keys.list", "legacy.status", "peers.list", "resources.list", "session.list",
+        "apps.list", "audit.list", "delegations.list", "keys.list", "legacy.status", "peers.list", "resources.list",
+        "session.list",
         "users.list",
     }  # fmt: skip
 

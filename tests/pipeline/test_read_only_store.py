@@ -21,6 +21,7 @@ from herod_client.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from support.connected_apps import connect_app
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, TCP, Harness, open_harness
 
 
@@ -60,7 +61,7 @@ def test_whatever_ends_access_does_so_in_memory_too(operation: Operation) -> Non
     [("apps.delete", "app"), ("apps.disable", "app"),
      ("users.delete", "account"), ("users.disable", "account"), ("keys.delete", "key"), ("keys.disable", "key"),
      ("auth.remove_key", "service key"), ("peers.remove", "rule"), ("token.revoke", "token"),
-     ("session.end_all", "nothing")],
+     ("session.end_all", "nothing"), ("delegations.revoke", "connected app")],
 )  # fmt: skip
 async def test_what_is_in_force_until_the_restart_is_said(
     harness: Harness,
@@ -86,6 +87,7 @@ async def test_what_is_in_force_until_the_restart_is_said(
         "app": {"client_id": app.client_id},
         "token": {"token": await user.token()},
         "nothing": {},
+        "connected app": {"id": (await connect_app(harness, user)).id},
     }
 
     async def refuse(function: Callable[..., Any]) -> None:

@@ -12,6 +12,7 @@ from herod.records import Session
 from herod.scopes.principal import AuthMethod
 from herod_client.core.errors import NotFound, TargetDenied
 from herod_client.core.scope_graph import ADMIN
+from support.connected_apps import connect_app
 from support.herod_in_memory import TCP, Harness, User
 
 TARGETED = sorted(name for name, one in OPERATIONS.items() if isinstance(one.target, Target))
@@ -85,6 +86,10 @@ async def _resource(harness: Harness, scope: str) -> dict[str, Any]:
     return {"sid": claimed.sid, "secret": "s"}
 
 
+async def _connected_app(harness: Harness, scope: str) -> dict[str, Any]:
+    return {"id": (await connect_app(harness, await harness.user(scope), scope)).id}
+
+
 def made_by(name: str) -> Make:
     """The function that creates a record for the command to change and returns how the command names it."""
     if name == "keys.create":
@@ -95,6 +100,7 @@ def made_by(name: str) -> Make:
     assert isinstance(target, Target)
     return {
         "account": _account,
+        "connected app": _connected_app,
         "key": _key,
         "service key": _service_key,
         "peer rule": _rule,

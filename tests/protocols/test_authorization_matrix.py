@@ -52,7 +52,8 @@ PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "au
 AUTHENTICATED: Final = {
     "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
     "token.create", "session.create", "session.delete", "token.changes",
-    "session.code", "session.list", "session.end", "session.end_all",
+    "session.code", "session.list", "session.end", "session.end_all", "delegations.list", "delegations.get",
+    "delegations.revoke",
 }  # fmt: skip
 OPENID: Final = {"openid.userinfo"}
 READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
@@ -89,7 +90,7 @@ NOT_BY_APPS: Final = {
     "users.rotate_secret", "keys.create", "keys.delete", "keys.disable", "keys.enable", "keys.rotate", "keys.update",
     "auth.create_key", "auth.remove_key", "peers.allow", "peers.remove", "legacy.promote", "token.create",
     "session.create", "session.delete", "session.code", "session.end", "session.end_all", "apps.add", "apps.update",
-    "apps.rotate_secret", "apps.enable", "apps.disable", "apps.delete",
+    "apps.rotate_secret", "apps.enable", "apps.disable", "apps.delete", "delegations.revoke",
 }  # fmt: skip
 RELAYED: Final = {"x-forwarded-for", "via", "forwarded"}
 # Cases that are the local admin, whom MCP does not accept.

@@ -33,7 +33,7 @@ from herod.operations.tokens.feed_entries import (
 )
 from herod.pipeline.operation_definition import Context, Params, query
 from herod.pipeline.pagination import ByteBudget, fill_page
-from herod.records import Account, Delegation, PeerRule, Record, Revocation, SigningKeyRecord
+from herod.records import Account, App, Delegation, PeerRule, Record, Revocation, SigningKeyRecord
 from herod.scopes.decisions import Access
 from herod.store.page_cursors import cursor_after
 from herod.store.store_interface import MAX_PAGE, Cursor, Order, Page, Reader, Store
@@ -47,9 +47,11 @@ MAX_WAIT_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5
 MAX_CURSOR_CHARS: Final = 512
 # What a snapshot holds, in this order.
-KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Delegation, Revocation)
-TOLD: Final = frozenset({*(kind.kind for kind in KINDS), SigningKeyRecord.kind})
-IDS_NOT_TOLD: Final = frozenset({Revocation.kind, SigningKeyRecord.kind})
+KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Revocation, Delegation)
+# After a change of an app, all delegations are told again: it may have ended or narrowed those to that app.
+DELEGATIONS: Final = KINDS.index(Delegation)
+TOLD: Final = frozenset({*(kind.kind for kind in KINDS), App.kind, SigningKeyRecord.kind})
+IDS_NOT_TOLD: Final = frozenset({Revocation.kind, App.kind, SigningKeyRecord.kind})
 
 
 class FollowTokens(Params, frozen=True, kw_only=True):
@@ -164,30 +166,28 @@ def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: 
         return _snapshot(store, runtime, _begin(store, runtime), now, is_reset=True)
     unwritten = runtime.counters["unwritten"]
     put: list[Record] = [*changes.put]
-    gone = [id_ for kind, id_ in changes.deleted if kind not in IDS_NOT_TOLD]
     revoked: list[Taken] = []
     if unwritten != place.unwritten:
         put += [
             record
             for id_ in runtime.switched_off
-            for record_type in (Account, PeerRule)
+            for record_type in (Account, PeerRule, App, Delegation)
             if (record := store.get(record_type, id_)) is not None
         ]
-        gone += [id_ for id_ in runtime.switched_off if store.get(Delegation, id_) is not None]
         revoked += unwritten_revocations(runtime)
-    told = sort(entry_of(runtime, record, now) for record in put)
-    followed = msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten)
+    kinds = {*(record.kind for record in put), *(kind for kind, _ in changes.deleted)}
+    told = sort(entry_of(store, runtime, record, now) for record in put)
+    again = DELEGATIONS if App.kind in kinds else None
     return TokenChangesAnswer(
-        cursor=str(followed),
+        cursor=str(msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten, kind=again)),
         reset=False,
-        has_more=changes.has_more,
+        has_more=changes.has_more or again is not None,
         subjects=told.subjects,
         delegations=told.delegations,
-        gone=gone,
+        gone=[*(id_ for kind, id_ in changes.deleted if kind not in IDS_NOT_TOLD), *told.gone],
         revoked=[*told.revoked, *revoked],
         rules=None,
-        new_keys=any(isinstance(record, SigningKeyRecord) for record in changes.put)
-        or any(kind == SigningKeyRecord.kind for kind, _ in changes.deleted),
+        new_keys=SigningKeyRecord.kind in kinds,
     )
 
 
@@ -204,7 +204,7 @@ def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, 
         listed = store.list(KINDS[kind], cursor=page, limit=MAX_PAGE - count)
         part: Page[Entry] = fill_page(
             listed.items,
-            lambda record: entry_of(runtime, record, now),
+            lambda record: entry_of(store, runtime, record, now),
             place=lambda record: cursor_after(record, Order.OLDEST),
             begin=page,
             end=listed.next_cursor,
@@ -222,7 +222,7 @@ def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, 
         has_more=not is_last,
         subjects=sorted_.subjects,
         delegations=sorted_.delegations,
-        gone=[],
+        gone=sorted_.gone,
         revoked=[*sorted_.revoked, *unwritten],
         rules=rules,
     )

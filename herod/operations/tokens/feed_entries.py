@@ -8,17 +8,20 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from herod.identity.effective_principals import LOCAL_ADMIN_ID, delegated_grant
+from herod.identity.effective_principals import LOCAL_ADMIN_ID, grant_of_app
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.result_views import networks_list
 from herod.records import Account, Delegation, PeerRule, Record, Revocation
 from herod.scopes.principal import PrincipalKind
+from herod.store.store_interface import Reader
+from herod_client.core.grants import Grant
 from herod_client.core.scope_graph import ADMIN
 
 __all__ = [
     "KEPT_SECONDS",
     "Delegated",
     "Entry",
+    "Gone",
     "Rules",
     "Sorted",
     "Subject",
@@ -87,18 +90,25 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     started_at: int
 
 
-Entry = Subject | Delegated | Taken
+class Gone(msgspec.Struct, frozen=True):
+    """What was told before and is not valid now, by its id."""
+
+    id: str
+
+
+Entry = Subject | Delegated | Taken | Gone
 
 
 class Sorted(NamedTuple):
-    """Entries by their kind."""
+    """Entries by their kind; of those that are gone the ids."""
 
     subjects: list[Subject]
     delegations: list[Delegated]
     revoked: list[Taken]
+    gone: list[str]
 
 
-def entry_of(runtime: Runtime, record: Record, now: int) -> Entry | None:
+def entry_of(reader: Reader, runtime: Runtime, record: Record, now: int) -> Entry | None:
     """A record's entry in the feed, if it has one."""
     match record:
         case Account():
@@ -107,15 +117,16 @@ def entry_of(runtime: Runtime, record: Record, now: int) -> Entry | None:
             return _subject(runtime, record, PrincipalKind.PEER, is_enabled=record.id not in runtime.switched_off)
         case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
             return Taken(record.subject, record.jti, exp)
-        case Delegation() if record.id not in runtime.switched_off:
-            return _delegated(runtime, record)
+        case Delegation():
+            grant = None if record.id in runtime.switched_off else grant_of_app(reader, runtime, record)
+            return Gone(record.id) if grant is None else _delegated(runtime, record, grant)
         case _:
             return None
 
 
 def sort(told: Iterable[Entry | None]) -> Sorted:
     """Divide entries by their kind."""
-    found = Sorted([], [], [])
+    found = Sorted([], [], [], [])
     for one in told:
         match one:
             case Subject():
@@ -124,6 +135,8 @@ def sort(told: Iterable[Entry | None]) -> Sorted:
                 found.delegations.append(one)
             case Taken():
                 found.revoked.append(one)
+            case Gone(id_):
+                found.gone.append(id_)
             case None:
                 pass
     return found
@@ -140,13 +153,13 @@ def _subject(runtime: Runtime, record: Account | PeerRule, kind: PrincipalKind, 
     )
 
 
-def _delegated(runtime: Runtime, delegation: Delegation) -> Delegated:
+def _delegated(runtime: Runtime, delegation: Delegation, grant: Grant) -> Delegated:
     return Delegated(
         id=delegation.id,
         sub=delegation.account,
-        scope=runtime.scope_text(delegated_grant(runtime, delegation)),
-        networks=networks_list(delegation.networks),
-        expires=delegation.expires_at,
+        scope=runtime.scope_text(grant),
+        networks=networks_list(grant.networks),
+        expires=grant.expires_at,
     )
 
 

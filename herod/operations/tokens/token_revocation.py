@@ -17,7 +17,7 @@ from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.targets import grants_of
 from herod.records import Account, Delegation, PeerRule, Revocation
 from herod.scopes.decisions import Access
-from herod.store.owned_records import DELETED_AT_ONCE, delete_with_owned, owned_by
+from herod.store.owned_records import DELETED_AT_ONCE, delete_delegations, delete_with_owned, owned_by
 from herod.store.store_interface import Reader, Writer
 from herod_client.core.access_tokens import Claims
 from herod_client.core.errors import (
@@ -131,7 +131,10 @@ def _make_room(tx: Writer, context: Context, new: Revocation) -> bool:
     oldest = list(islice(owned_by(tx, Revocation, new.subject), DELETED_AT_ONCE))
     superfluous = [one for one in oldest if one.epoch not in (None, subject.epoch)]
     if not superfluous:
-        tx.put(msgspec.structs.replace(subject, epoch=subject.epoch + 1))
+        subject = msgspec.structs.replace(subject, epoch=subject.epoch + 1)
+        tx.put(subject)
+        if isinstance(subject, Account):
+            delete_delegations(tx, subject, now=context.now)
         context.target = new.subject
         superfluous = oldest
     for one in superfluous:

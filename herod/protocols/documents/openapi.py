@@ -54,6 +54,7 @@ The same operations are JSON-RPC methods at `/rpc` (`/rpc/discover` lists them) 
 TAGS: Final[Mapping[str, str]] = {
     "access": "Explanations of authorization decisions.",
     "audit": "What was done and what was refused, and verification that the log is intact.",
+    "delegations": "Connected apps: what people let apps do in their name.",
     "documents": "Documents that describe herod, and the endpoints of other protocols.",
     "keys": "API keys: a user key has at most its owner's grants; a service key has its own.",
     "legacy": "Secrets of older systems, and their replacement.",

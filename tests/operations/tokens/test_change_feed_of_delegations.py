@@ -3,7 +3,9 @@
 import msgspec
 
 from herod.operations.tokens.change_feed import TokenChangesAnswer
-from herod.records import Delegation
+from herod.records import App, Delegation
+from herod.store.store_interface import Writer
+from store.samples import app
 from support.connected_apps import connect_app
 from support.herod_in_memory import LOCAL_ADMIN, Harness
 
@@ -42,3 +44,54 @@ async def test_a_delegation_that_could_not_be_deleted(harness: Harness) -> None:
     assert (answer.gone, answer.has_more) == ([delegation.id], False)
     assert (await changes(harness)).delegations == []
     assert not (await changes(harness, answer.cursor)).is_news
+
+
+async def test_a_change_of_an_app(harness: Harness) -> None:
+    """When an admin changes, disables or deletes a registered app, all delegations are told again, as they are then."""
+    user = await harness.user("write")
+    record = app(scope=("write",))
+    await harness.store.write(lambda tx: tx.put(record))
+    granted = await connect_app(harness, user, "write", app=record.id, app_origin="registered")
+    other = await connect_app(harness, user, "write")
+    cursor = (await changes(harness)).cursor
+    for changed, scope in (
+        (msgspec.structs.replace(record, scope=("read",)), "read"),
+        (msgspec.structs.replace(record, enabled=False), None),
+        (record, "write"),
+        (None, None),
+    ):
+        await harness.store.write(lambda tx, changed=changed: keep(tx, record.id, changed))  # type: ignore[misc]  # the lambda's default
+        first = await changes(harness, cursor)
+        told = [first]
+        while told[-1].has_more:
+            told.append(await changes(harness, told[-1].cursor))
+        cursor = told[-1].cursor
+        assert not any(one.reset or one.subjects for one in told)
+        found = {one.id: one.scope for answer in told for one in answer.delegations}
+        assert found == ({other.id: "write"} if scope is None else {other.id: "write", granted.id: scope})
+        assert [id_ for answer in told for id_ in answer.gone] == ([granted.id] if scope is None else [])
+    assert not (await changes(harness, cursor)).is_news
+
+
+async def test_an_app_disabled_in_memory(harness: Harness) -> None:
+    """The same if that could not be stored."""
+    user = await harness.user()
+    await harness.store.write(lambda tx: tx.put(app()))
+    granted = await connect_app(harness, user, app="app1", app_origin="registered")
+    answer = await changes(harness)
+    harness.runtime.switch_off("app1")
+    gone: list[str] = []
+    while True:
+        answer = await changes(harness, answer.cursor)
+        gone += answer.gone
+        if not answer.has_more:
+            break
+    assert gone == [granted.id]
+
+
+def keep(tx: Writer, id_: str, record: App | None) -> None:
+    """Put an app, or delete it."""
+    if record is None:
+        tx.delete(App, id_)
+    else:
+        tx.put(record)
