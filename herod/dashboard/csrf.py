@@ -16,7 +16,23 @@ set cookies that override ours. Therefore:
   still send `none`.
 - `SameSite=Strict` keeps other sites from sending the cookie at all.
 - Where pages may be shown in a frame (`frame_origins`), the frame's origin is still ours: the embedding page reads and
-  sends nothing, and only those origins may embed it.
+  sends nothing, and only those origins may embed it. Pages to sign in on are never in a frame.
+
+A new tab goes on with the session (`pages/resume.py`): the browser keeps a proof in our origin's storage, which no
+other port can read, and a page of ours posts it back with the cookie's half. Without TLS, another local user may have
+had our port, and so our origin, while herod was down. Sessions of before end with herod's start, and of what is left:
+
+- A service worker would see the addresses of our pages. A sign-in clears them, and the scripts that the browser kept
+  for new ones (`Clear-Site-Data`), so does the front page if nobody is signed in there, and so does the answer to the
+  browser's own request for such a script. Storage goes with them, which is why the next page writes the proof anew.
+- A page that is still open shares our storage and may send requests as ours. So the proof is not the ticket: it only
+  leads a window to our page. The request of a script or a frame is refused (`Sec-Fetch-Mode`, `Sec-Fetch-Dest`), and a
+  window loses whoever opened it on the way from an entry page to a page of the session (`page_security.py`).
+- What it reads it can give to a process of its own user, together with the half. So a session that a local user opened
+  is resumed by that user alone, as far as the kernel tells (`operations/sessions/resumption.py`).
+
+A link of another site leads to the page that it names, once the browser has gone on with its session: pages change
+nothing when they are shown.
 
 A one-time code signs a browser in from a terminal (`herod ui`). It has to arrive in a URL, opened from a file on the
 disk. Browsers call that `cross-site`, like a link that someone else made with a code of their own. The two cannot be
@@ -36,14 +52,25 @@ Must never send cookie and ticket together to anything but the browser.
 
 from typing import Final
 
+from herod.credentials.keyring import Keyring
 from herod.identity.credential_types import SessionCookie
-from herod.operations.sessions import COOKIE_CHARACTERS
+from herod.identity.session_secrets import COOKIE_CHARACTERS, resumed_secret
 from herod.protocols.credential_headers import SESSION_COOKIE, SESSION_COOKIE_TLS
 from herod.protocols.host_and_origin_guard import is_own_origin
 from herod.protocols.http import Request
 from herod_client.core.errors import InvalidRequest
 
-__all__ = ["TICKET", "check_same_origin", "cookie_half", "cookie_name", "cut", "is_from_own_page", "join"]
+__all__ = [
+    "TICKET",
+    "check_same_origin",
+    "check_window",
+    "cookie_half",
+    "cookie_name",
+    "cut",
+    "is_from_own_page",
+    "join",
+    "resumed_session",
+]
 
 # The name of the query parameter and of the form field.
 TICKET: Final = "ticket"
@@ -71,6 +98,13 @@ def join(request: Request, ticket: str | None) -> SessionCookie | None:
     return SessionCookie(half + ticket, is_automatic="hx-request" in request.headers)
 
 
+def resumed_session(keyring: Keyring, request: Request, proof: str) -> SessionCookie | None:
+    """The session of the request's cookie, for a browser that kept the proof; None without a cookie or its proof."""
+    half = cookie_half(request)
+    secret = None if not half else resumed_secret(keyring, half, proof)
+    return None if secret is None else SessionCookie(secret)
+
+
 def cookie_name(request: Request) -> str:
     """The cookie's name; with TLS, one that browsers accept only over TLS and only for this host."""
     return SESSION_COOKIE_TLS if request.source.secure else SESSION_COOKIE
@@ -85,6 +119,17 @@ def check_same_origin(request: Request) -> None:
     site = request.headers.get("sec-fetch-site", "same-origin")
     if site != "same-origin" or not is_own_origin(request.headers.get("origin", ""), request):
         raise InvalidRequest(_FOREIGN, reason="foreign_form")
+
+
+def check_window(request: Request) -> None:
+    """Refuse what a window of its own does not show: the request of a script, or a frame. Browsers declare both.
+
+    Raises:
+        InvalidRequest: it is one of those, or its browser does not say.
+    """
+    kind = request.headers.get("sec-fetch-mode"), request.headers.get("sec-fetch-dest")
+    if kind != ("navigate", "document"):
+        raise InvalidRequest("Sign in: this browser cannot go on with a session in a new tab.", reason="not_a_window")
 
 
 def is_from_own_page(request: Request) -> bool:

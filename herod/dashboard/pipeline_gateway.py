@@ -4,7 +4,7 @@ Every page begins with `enter` or, for a submitted form, `submitted`. Both refus
 pages. A page never decides who may do what: it calls the pipeline, which does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -13,6 +13,7 @@ from quart import current_app, request
 
 from herod.dashboard.csrf import TICKET, check_same_origin, is_from_own_page, join
 from herod.identity.credential_types import Presented, SessionCookie
+from herod.identity.session_secrets import COOKIE_CHARACTERS, resume_proof
 from herod.operations.system import WhoamiAnswer
 from herod.pipeline.admission import SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import Operation
@@ -81,6 +82,7 @@ class Visit:
     Attributes:
         asked: the request, as herod's own reader parsed it.
         ticket: the half of their session's secret that is in our pages.
+        resume: what the browser keeps to resume the session in a new tab.
         who: the visitor's principal now.
         menu: the areas that they may open.
         query: the URL's parameters.
@@ -89,6 +91,7 @@ class Visit:
 
     asked: Request
     ticket: str
+    resume: str
     session: SessionCookie
     who: WhoamiAnswer
     menu: tuple[Entry, ...]
@@ -135,14 +138,18 @@ class Gateway:
         fields = read_form(received)
         return await self._visit(received, fields.pop(TICKET, None), read_query(received.query)), fields
 
-    def check_form(self, received: Request) -> None:
+    def check_form(self, received: Request, check: Callable[[Request], None] = check_same_origin) -> None:
         """Refuse a form that another origin's page sent, and note it for the audit log.
+
+        Args:
+            received: the request.
+            check: what is refused; by default what no page of our own origin sent.
 
         Raises:
             InvalidRequest: another origin's page sent it.
         """
         try:
-            check_same_origin(received)
+            check(received)
         except InvalidRequest as error:
             self.pipeline.note_refused_request(received.source, error.reason)
             raise
@@ -194,7 +201,8 @@ class Gateway:
         menu = tuple(
             entry for entry in MENU if entry.endpoint in current_app.view_functions and entry.operation in granted
         )
-        return Visit(received, ticket, session, who, menu, query, granted)
+        proof = resume_proof(self.pipeline.runtime.keyring, session.text[:COOKIE_CHARACTERS])
+        return Visit(received, ticket, proof, session, who, menu, query, granted)
 
 
 def asked() -> Request:

@@ -16,6 +16,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from herod.dashboard.landing import LANDING, page_to_return_to, seal_path
+from herod.dashboard.page_security import FORGET_STORAGE, PageSecurity, is_framed
 from herod.dashboard.pages import (
     audit,
     connect,
@@ -27,6 +28,7 @@ from herod.dashboard.pages import (
     own_account,
     peers,
     resources,
+    resume,
     sessions,
     sign_in,
     terminal_sign_in,
@@ -35,24 +37,15 @@ from herod.dashboard.pages import (
 from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.static_files import Assets
+from herod.pipeline.admission import SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.error_codes import row_of
-from herod.protocols.http import MAX_BODY, NO_STORE
+from herod.protocols.http import MAX_BODY
 from herod_client.core.errors import HerodError, Unauthenticated
 
 __all__ = ["make_app"]
 
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors "
-)
-HEADERS: Final = {
-    # Other origins get no referrer, and forms still get their Origin, which `no-referrer` would make "null".
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 # The areas, in the order of the menu. A module has `add_routes(app, gateway)`, and its own entry in
 # `pipeline_gateway.MENU`.
 AREAS: Final = (overview, users, keys, own_account, peers, sessions, resources, legacy, audit, explain, connect)
@@ -85,6 +78,7 @@ def make_app(
     gateway = Gateway(pipeline, operations)
     assets.add_routes(app)
     sign_in.add_routes(app, gateway)
+    resume.add_routes(app, gateway)
     first_run.add_routes(app, gateway)
     terminal_sign_in.add_routes(app, gateway)
     for area in AREAS:
@@ -93,24 +87,15 @@ def make_app(
     app.register_error_handler(SignInNeeded, partial(_lead_to_front, gateway))
     app.register_error_handler(SignInAgain, partial(_sign_in_again, gateway))
     app.register_error_handler(HerodError, partial(_say_problem, gateway))
-    policy = POLICY + (" ".join(sorted(frame_origins)) or "'none'")
-
-    async def protect(page: Page) -> Page:
-        page.headers.update(HEADERS)
-        page.headers["Content-Security-Policy"] = policy
-        if not frame_origins:
-            page.headers["X-Frame-Options"] = "DENY"
-        if "Cache-Control" not in page.headers:
-            page.headers.update(NO_STORE)
-        return page
-
-    app.after_request(protect)
+    app.after_request(PageSecurity(frame_origins).protect)
     return app
 
 
 async def _lead_to_front(gateway: Gateway, error: SignInNeeded) -> Page:
     """Lead a visitor without a session to the front page, which leads on to the page that they wanted."""
     wanted = _page_wanted(gateway)
+    if is_framed(asked()):
+        return await sign_in.framed_page(back=wanted)
     return see_other(url_for("front") if wanted is None else f"{url_for('front')}?{LANDING}={wanted}")
 
 
@@ -128,7 +113,10 @@ async def _say_problem(gateway: Gateway, error: HerodError) -> Page:
 
 async def _sign_in_page_of_before(gateway: Gateway, error: HerodError) -> Page:
     """The sign-in page for who was signed in until now: it leads to the page that they wanted, or were on."""
-    return await sign_in.sign_in_page(error=error, is_again=True, back=_page_wanted(gateway))
+    page = await sign_in.sign_in_page(error=error, is_again=True, back=_page_wanted(gateway))
+    if isinstance(error, Unauthenticated) and error.reason != SIGN_IN_AGAIN:  # the session has ended
+        page.headers["Clear-Site-Data"] = FORGET_STORAGE
+    return page
 
 
 def _page_wanted(gateway: Gateway) -> str | None:

@@ -8,6 +8,7 @@ from quart import render_template, url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import TICKET
+from herod.dashboard.page_security import as_entry
 from herod.dashboard.pipeline_gateway import Visit
 
 __all__ = ["SAID", "compile_templates", "render", "say", "see_other"]
@@ -42,13 +43,16 @@ def compile_templates(app: QuartTrio) -> None:
         app.jinja_env.get_template(name)
 
 
-async def render(template: str, visit: Visit | None = None, *, status: int = HTTPStatus.OK, **values: Any) -> Page:
+async def render(
+    template: str, visit: Visit | None = None, *, status: int = HTTPStatus.OK, is_entry: bool = True, **values: Any
+) -> Page:
     """A page.
 
     Args:
         template: its file.
         visit: the visitor; None for pages that need no sign-in.
         status: of the answer.
+        is_entry: a page without a visitor is never shown in a frame, and its window is cut off from earlier ones.
         values: further values for the template.
     """
 
@@ -61,8 +65,10 @@ async def render(template: str, visit: Visit | None = None, *, status: int = HTT
 
     menu = [] if visit is None else [(entry, link(entry.endpoint)) for entry in visit.menu]
     said = None if visit is None else SAID.get(visit.query.get("said", ""))
-    html = await render_template(template, visit=visit, link=link, menu=menu, said=said, **values)
-    return Page(html, status, content_type="text/html; charset=utf-8")
+    resume = "" if visit is None else visit.resume
+    html = await render_template(template, visit=visit, link=link, menu=menu, said=said, resume=resume, **values)
+    page = Page(html, status, content_type="text/html; charset=utf-8")
+    return as_entry(page) if visit is None and is_entry else page
 
 
 def see_other(location: str) -> Page:

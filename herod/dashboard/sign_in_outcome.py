@@ -10,6 +10,7 @@ from quart import url_for
 
 from herod.dashboard.csrf import cookie_half, cookie_name, cut
 from herod.dashboard.landing import open_path, with_ticket
+from herod.dashboard.page_security import FORGET_ALL, as_entry
 from herod.dashboard.pipeline_gateway import Gateway, asked
 from herod.dashboard.rendering import render, see_other
 from herod.protocols.challenges import challenges
@@ -47,7 +48,9 @@ def signed_in(gateway: Gateway, cookie: str, *, back: str | None = None) -> Page
     received = asked()
     half, ticket = cut(cookie)
     path = open_path(gateway.pipeline.runtime, back, gateway.pipeline.now()) or url_for("overview")
-    page = see_other(with_ticket(path, ticket))
+    page = as_entry(see_other(with_ticket(path, ticket)))
+    # Service workers, and scripts for new ones, that another local user left here while herod was down.
+    page.headers["Clear-Site-Data"] = FORGET_ALL
     page.set_cookie(
         cookie_name(received), half, path="/", httponly=True, samesite="Strict", secure=received.source.secure
     )

@@ -14,7 +14,7 @@ from herod.operations.oauth import dynamic_registration
 from herod.operations.openid import userinfo
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
-from herod.operations.sessions import list_and_end_sessions, session_lifecycle, terminal_sign_in_codes
+from herod.operations.sessions import list_and_end_sessions, resumption, session_lifecycle, terminal_sign_in_codes
 from herod.operations.supervisor import hero_supervisor_methods
 from herod.operations.system import backup, explain, health_and_whoami, metrics, overview
 from herod.operations.tokens import change_feed, introspection, issue_and_validate, token_revocation
@@ -43,6 +43,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     resource_counts,
     explain,
     session_lifecycle,
+    resumption,
     terminal_sign_in_codes,
     list_and_end_sessions,
     first_admin,

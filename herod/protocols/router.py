@@ -12,7 +12,7 @@ from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH
 from herod.protocols.documents.oauth_metadata import OAuthMetadata
 from herod.protocols.error_formats import MCP_PATH, RPC_PATH, ErrorFormats, is_form_route, without_final_slash
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.http import Handler, Request, Response
+from herod.protocols.http import NO_STORE, Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
 from herod.protocols.mcp.endpoint import McpEndpoint
 from herod.protocols.oauth_forms import oauth_handler
@@ -27,6 +27,14 @@ from herod_client.core.errors import HerodError, MethodNotAllowed, NotFound, Uns
 __all__ = ["Router"]
 
 PAGES: Final = "/ui/"
+# Another local user can leave a service worker in somebody's browser while herod is down, which then answers for herod.
+# The browser asks for its script again whenever it has answered for a page (Service Workers, "Soft Update"): this ends
+# all of this origin.
+NO_SERVICE_WORKER: Final = Response(
+    404,
+    b"Herod has no service workers.\n",
+    (("Content-Type", "text/plain; charset=utf-8"), ("Clear-Site-Data", '"storage"'), *NO_STORE),
+)
 # The target of OPTIONS that asks about the server itself (RFC 9110, section 9.3.7).
 WHOLE_SERVER: Final = "*"
 
@@ -89,6 +97,8 @@ class Router:
         refused = self._guard.check(request)
         if refused is not None:
             return self.refuse(refused, request.method, request.path, request.source)
+        if "service-worker" in request.headers:
+            return NO_SERVICE_WORKER
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._fixed.get((method, request.path))
         try:

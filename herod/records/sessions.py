@@ -15,6 +15,7 @@ class Session(Record, frozen=True, kw_only=True):
         via: the credential that signed in, as `identity/parent_credential.py` writes it; the session never exceeds it.
         epoch: the subject's epoch when the session began.
         source: where it began, as in the audit log; empty if unknown.
+        user: the local user whose browser it is, by the kernel; None if unknown. A hint, which only takes away.
         browser: the browser's family, without its version.
         half: HMAC, in hex, of the secret's part in the browser's cookie: its next sign-in ends this session.
         boot: the run of the daemon that it ends with; None for a session over TLS, which outlasts it.
@@ -38,6 +39,7 @@ class Session(Record, frozen=True, kw_only=True):
     epochs: tuple[int, int] = (0, 0)
     maker: str = ""
     amr: tuple[str, ...] = ()
+    user: int | None = None
 
     @property
     def lookup(self) -> tuple[str, ...] | None:

@@ -85,6 +85,13 @@ class Source:
     is_direct: bool = False
 
     @property
+    def user(self) -> int | None:
+        """The local user's uid; None if there is none, or if it may act for many others. Over TCP only a hint."""
+        if self.client is not None or self.may_relay:
+            return None
+        return self.tcp_uid if self.peer is None else self.peer.uid
+
+    @property
     def label(self) -> str:
         """Its name in the logs: `uid:1000`, an address, or `127.0.0.1 (uid 1000)` for a local user over TCP.
 

@@ -47,7 +47,7 @@ PASSES: Final = {
     "admin": {"admin", "owner"},
 }
 PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
-    "session.offer", "session.redeem", "first_admin.status", "first_admin.create", "oauth.register",
+    "session.offer", "session.redeem", "session.status", "first_admin.status", "first_admin.create", "oauth.register",
 }  # fmt: skip
 AUTHENTICATED: Final = {
     "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
@@ -75,6 +75,7 @@ ONLY: Final = {
     "session.delete": {"session"},
     "session.code": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
     "session.list": {"session"},
+    "session.resume": {"session"},
     "session.end": {"session"},
 }
 # denied to requests that a relay passed on
@@ -447,7 +448,8 @@ async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> 
     "name",
     [
         "session.create", "session.sign_in", "session.delete", "session.list", "session.end", "session.offer",
-        "session.redeem", "first_admin.status", "first_admin.create", "overview", "resources.count",
+        "session.redeem", "session.status", "session.resume", "first_admin.status", "first_admin.create", "overview",
+        "resources.count",
     ],
 )  # fmt: skip
 async def test_the_dashboards_operations_are_on_no_wire(harness: Harness, name: str) -> None:

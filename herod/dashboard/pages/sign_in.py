@@ -10,17 +10,19 @@ from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
 
-from herod.dashboard.csrf import cookie_name
+from herod.dashboard.csrf import cookie_half, cookie_name
 from herod.dashboard.landing import LANDING
+from herod.dashboard.page_security import FORGET_ALL, FORGET_STORAGE, is_framed
 from herod.dashboard.pages.first_run import first_run_page
 from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.sign_in_outcome import opening, refused, signed_in
 from herod.identity.credential_types import Bearer
 from herod.protocols.decode import read_form, read_query
+from herod.protocols.http import Request
 from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
 
-__all__ = ["add_routes", "forget_session", "sign_in_page"]
+__all__ = ["add_routes", "forget_session", "framed_page", "sign_in_page"]
 
 _TOKEN: Final = "Not an API key: paste an API key, or sign in with email and password."  # noqa: S105 - a message
 
@@ -46,12 +48,28 @@ class SignInPage:
 
     async def front(self) -> Page:
         """The sign-in page; before there is an admin, how to create one."""
-        back = _page_to_go_to()
+        received, back = asked(), _page_to_go_to()
+        if is_framed(received):
+            return await framed_page(back=back)
         try:
-            status = await self._gateway.call_public("first_admin.status", {}, asked().source)
+            status = await self._gateway.call_public("first_admin.status", {}, received.source)
         except Unavailable:  # signing in will say why
             return await sign_in_page(back=back)
-        return await first_run_page() if status.is_needed else await sign_in_page(back=back)
+        can_resume = await self._can_resume(received)
+        page = await first_run_page() if status.is_needed else await sign_in_page(back=back, can_resume=can_resume)
+        # Nobody is signed in here since herod's start, so nothing is lost: only service workers, and void proofs.
+        if not can_resume and not received.source.secure:
+            page.headers["Clear-Site-Data"] = FORGET_STORAGE
+        return page
+
+    async def _can_resume(self, received: Request) -> bool:
+        """Whether this browser may have a session, so that it is worth asking for the proof."""
+        half = cookie_half(received)
+        if half is None:  # a browser that comes from another site keeps the cookie back, until our own page asks
+            return received.headers.get("sec-fetch-site") == "cross-site"
+        status = await self._gateway.call_public("session.status", {"half": half}, received.source)
+        is_open: bool = status.is_open
+        return is_open
 
     async def show(self) -> Page:
         """The sign-in page."""
@@ -129,8 +147,13 @@ def forget_session(page: Page) -> Page:
     received = asked()
     is_secure = received.source.secure
     page.delete_cookie(cookie_name(received), path="/", httponly=True, samesite="Strict", secure=is_secure)
-    page.headers["Clear-Site-Data"] = '"cache"'
+    page.headers["Clear-Site-Data"] = FORGET_ALL
     return page
+
+
+async def framed_page(*, back: str | None) -> Page:
+    """What a frame shows instead of a page to sign in on."""
+    return await render("framed.html", is_entry=False, back=back)
 
 
 async def sign_in_page(*, error: HerodError | None = None, **values: Any) -> Page:

@@ -51,11 +51,7 @@
       const now = document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
       const next = themes[1 - themes.indexOf(now)];
       window.herodTheme.wear(next);
-      try {
-        localStorage.setItem("herod-theme", next);
-      } catch {
-        toast("This browser stores no data: the theme lasts only for this page.", "bad");
-      }
+      if (!window.herodTheme.keep(next)) toast("This browser keeps no cookies from scripts: the theme lasts only for this page.", "bad");
     };
   });
 
@@ -100,6 +96,15 @@
   const bar = document.querySelector(".side nav");
   const current = bar && bar.querySelector("[aria-current]");
   if (current) bar.scrollLeft = current.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
+
+  // With this, a new tab goes on with the session (resume.js). Other ports of this host cannot read our storage.
+  if (isSecureContext && window.top === window) {
+    try {
+      localStorage.setItem("herod-resume", document.body.dataset.resume);
+    } catch {
+      // storage is off: a new tab asks to sign in
+    }
+  }
 
   enliven(document);
   forgetSaid();

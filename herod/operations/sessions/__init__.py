@@ -1,7 +1,6 @@
 """Browser sessions: open, list and end them, and open one from a terminal."""
 
 from herod.operations.sessions.session_lifecycle import (
-    COOKIE_CHARACTERS,
     SESSION_TTL,
     BrowserFamily,
     OpenedSession,
@@ -9,4 +8,4 @@ from herod.operations.sessions.session_lifecycle import (
     open_session,
 )
 
-__all__ = ["COOKIE_CHARACTERS", "SESSION_TTL", "BrowserFamily", "OpenedSession", "Opening", "open_session"]
+__all__ = ["SESSION_TTL", "BrowserFamily", "OpenedSession", "Opening", "open_session"]

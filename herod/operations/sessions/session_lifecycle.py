@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from herod.identity.parent_credential import session_epochs, session_half, session_id, via_of
+from herod.identity.session_secrets import COOKIE_CHARACTERS, new_session_secret
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Surface, Time, command
 from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.quotas import own_share
@@ -18,10 +19,8 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
 from herod.store.owned_records import DELETED_AT_ONCE, delete_owned, owned_by
 from herod.store.store_interface import Reader, Writer
-from herod_client.core.key_format import new_opaque
 
 __all__ = [
-    "COOKIE_CHARACTERS",
     "OPENS_SESSIONS",
     "SESSION_TTL",
     "BrowserFamily",
@@ -37,8 +36,6 @@ __all__ = [
 # Sessions of one group or legacy secret in all; `sessions` under [quotas] is for each local user of it.
 SHARED_SESSIONS: Final = 500
 SESSION_TTL: Final = 12 * 3600  # seconds: a working day, then sign in again
-# 22 of 43 characters: 131 bits in the cookie, 125 in the pages' addresses (`dashboard/csrf.py` says why).
-COOKIE_CHARACTERS: Final = 22
 # Neither a token nor a session can open a session, because the new session would outlive it.
 OPENS_SESSIONS: Final = frozenset(AuthMethod) - {
     AuthMethod.JWT,
@@ -163,12 +160,13 @@ def keep_session(tx: Writer, context: Context, session: Session, opening: Openin
         for former in tx.find(Session, "half", session_half(runtime, opening.former)):
             tx.delete(Session, former.id)
     _make_room(tx, context, session)
-    cookie = new_opaque()
+    cookie = new_session_secret(runtime.keyring)
     kept = msgspec.structs.replace(
         session,
         id=session_id(runtime, cookie),
         half=session_half(runtime, cookie[:COOKIE_CHARACTERS]),
         source=context.source.label,
+        user=context.source.user,
         browser=opening.browser,
         boot=None if context.source.secure else runtime.boot_epoch,
     )

@@ -28,6 +28,7 @@ async def test_signing_in_and_out(dashboard: Harness) -> None:
     """A session holds what its account holds, the page shows it, and after signing out neither half is accepted."""
     answer = await sign_in(dashboard)
     assert answer.status == 303
+    assert answer.headers["clear-site-data"] == '"cache", "storage"'
     flags = {flag.strip() for flag in answer.headers["set-cookie"].split(";")[1:]}
     assert flags == {"HttpOnly", "SameSite=Strict", "Path=/"}
     cookie, home = cookie_of(answer), answer.headers["location"]
@@ -41,7 +42,7 @@ async def test_signing_in_and_out(dashboard: Harness) -> None:
     out = await dashboard.request("POST", "/ui/sign-out", form=f"ticket={ticket}", headers={**OWN, **cookie})
     assert (out.status, out.headers["location"]) == (303, "/ui/signed-out")
     assert "Max-Age=0" in out.headers["set-cookie"]
-    assert out.headers["clear-site-data"] == '"cache"'
+    assert out.headers["clear-site-data"] == '"cache", "storage"'
     assert "You are signed out" in text(await dashboard.request("GET", "/ui/signed-out"))
     again = await dashboard.request("GET", home, headers=cookie)
     assert again.status == 401
