@@ -54,6 +54,7 @@ AUTHENTICATED: Final = {
     "token.create", "session.create", "session.delete", "token.changes",
     "session.code", "session.list", "session.end", "session.end_all", "delegations.list", "delegations.get",
     "delegations.revoke",
+    "session.resume",
 }  # fmt: skip
 OPENID: Final = {"openid.userinfo"}
 READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
