@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from herod.dashboard.landing import LANDING, page_to_return_to, seal_path
 from herod.dashboard.page_security import FORGET_STORAGE, PageSecurity, is_framed
 from herod.dashboard.pages import (
+    app_sign_out,
     audit,
     connect,
     explain,
@@ -81,6 +82,7 @@ def make_app(
     resume.add_routes(app, gateway)
     first_run.add_routes(app, gateway)
     terminal_sign_in.add_routes(app, gateway)
+    app_sign_out.add_routes(app, gateway)
     for area in AREAS:
         area.add_routes(app, gateway)
     app.register_error_handler(HTTPException, _refuse)

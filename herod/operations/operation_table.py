@@ -11,7 +11,7 @@ from herod.operations.delegations import connected_apps
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
 from herod.operations.oauth import dynamic_registration
-from herod.operations.openid import userinfo
+from herod.operations.openid import app_sign_out, userinfo
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
 from herod.operations.sessions import list_and_end_sessions, resumption, session_lifecycle, terminal_sign_in_codes
@@ -32,6 +32,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     change_feed,
     userinfo,
     connected_apps,
+    app_sign_out,
     user_administration,
     passwords_and_secrets,
     create_list_delete,

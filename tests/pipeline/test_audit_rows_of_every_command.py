@@ -12,6 +12,7 @@ import pytest
 
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import ApiKeyHeader, PeerClaim, Presented, SecretHeader
+from herod.identity.session_secrets import COOKIE_CHARACTERS
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.audit_recorder import ROWS_OF_PRINCIPAL
 from herod.pipeline.operation_definition import Operation
@@ -28,9 +29,9 @@ COMMANDS: Final = sorted(name for name, one in OPERATIONS.items() if one.is_comm
 # Done a second time, these find what they would do done already, or refuse it.
 DONE_ONCE: Final = {
     "auth.create_key", "auth.remove_key", "delegations.revoke", "first_admin.create", "keys.create", "keys.delete",
-    "keys.disable", "keys.enable", "keys.update", "legacy.promote", "peers.allow", "peers.remove", "register",
-    "resources.release", "resources.update", "session.delete", "session.end", "session.redeem", "token.revoke",
-    "users.add", "users.delete",
+    "keys.disable", "keys.enable", "keys.update", "legacy.promote", "openid.sign_out", "peers.allow", "peers.remove",
+    "register", "resources.release", "resources.update", "session.delete", "session.end", "session.redeem",
+    "token.revoke", "users.add", "users.delete",
     "users.disable", "users.enable", "users.scope", "users.update",
     "apps.add", "apps.update", "apps.enable", "apps.disable", "apps.delete",
 }  # fmt: skip
@@ -95,6 +96,10 @@ async def example(harness: Harness, operation: Operation, by: Caller) -> tuple[C
         case "resources.update" | "resources.release":
             given = {"kind": "vm", "name": "web 1", "secret": params["secret"], "attributes": {}}
             params["sid"] = (await harness.call("resources.claim", *by, **given)).sid
+        case "openid.sign_out":
+            cookie = await (await harness.user()).session()
+            request = (await harness.call("openid.logout", None)).request
+            params = {"request": request, "half": cookie.text[:COOKIE_CHARACTERS], "is_confirmed": True}
         case "session.redeem":
             params["code"] = (await harness.call("session.code", LOCAL_ADMIN)).code
         case "session.sign_in":

@@ -17,7 +17,8 @@ OVER_RPC = [name for name in COMMANDS if Surface.RPC in OPERATIONS[name].surface
 # Parameters that look something up or prove something, and are never stored.
 NOT_KEPT = {
     "admin_key", "client_id", "code", "current", "email of login", "email of session.sign_in", "former", "group", "id",
-    "key", "owner", "password of login", "password of session.sign_in", "sid", "token", "token_type_hint", "user",
+    "half", "key", "owner", "password of login", "password of session.sign_in", "request", "sid", "token",
+    "token_type_hint", "user",
 }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ GIVING_NOTHING = {
     "keys.disable",
     "login",
     "oauth.register",
+    "openid.sign_out",
     "peers.remove",
     "session.code",
     "session.end_all",

@@ -269,7 +269,7 @@ async def test_what_is_no_name_is_not_there(harness: Harness) -> None:
 
 
 # Ids of what has no name, or none that its holder chose.
-NAMELESS = {"legacy.promote id", "session.end id"}
+NAMELESS = {"legacy.promote id", "openid.logout client_id", "session.end id"}
 IDS = [
     (one.name, field)
     for one in OPERATIONS.values()

@@ -25,6 +25,7 @@ WITHOUT = {
     "legacy.promote",
     "login",
     "oauth.register",
+    "openid.sign_out",
     "register",
     "resources.claim",
     "session.code",

@@ -48,6 +48,7 @@ PASSES: Final = {
 }
 PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
     "session.offer", "session.redeem", "session.status", "first_admin.status", "first_admin.create", "oauth.register",
+    "openid.logout", "openid.sign_out",
 }  # fmt: skip
 AUTHENTICATED: Final = {
     "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
@@ -450,7 +451,7 @@ async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> 
     [
         "session.create", "session.sign_in", "session.delete", "session.list", "session.end", "session.offer",
         "session.redeem", "session.status", "session.resume", "first_admin.status", "first_admin.create", "overview",
-        "resources.count",
+        "resources.count", "openid.logout", "openid.sign_out",
     ],
 )  # fmt: skip
 async def test_the_dashboards_operations_are_on_no_wire(harness: Harness, name: str) -> None:

@@ -186,6 +186,11 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.dashboard.landing:LANDING_SECONDS"
         ),
         "characters of the address of a page that it leads to": "herod.dashboard.landing:MAX_LANDING_CHARACTERS",
+        "seconds that an app's request to sign out is valid": "herod.operations.openid.app_sign_out:LOGOUT_SECONDS",
+        "characters of its `state`": "herod.operations.openid.app_sign_out:MAX_STATE_CHARS",
+        "characters of such a request on its way through the browser": (
+            "herod.operations.openid.app_sign_out:MAX_SEALED_CHARS"
+        ),
         "seconds that a code of `herod ui` is valid": "herod.operations.sessions.terminal_sign_in_codes:CODE_SECONDS",
         "seconds that a code for the first admin is valid": "herod.operations.accounts.first_admin:FIRST_CODE_SECONDS",
         "codes of one kind at a time": "herod.identity.one_time_codes:MAX_CODES",

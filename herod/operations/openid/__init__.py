@@ -1,6 +1,7 @@
 """OpenID Connect: what an app learns about the person who signs in, and signing out at its request."""
 
+from herod.operations.openid.app_sign_out import SignOutAnswer
 from herod.operations.openid.id_tokens import issue_id_token, prepare_id_token
 from herod.operations.openid.token_keys import access_token_key
 
-__all__ = ["access_token_key", "issue_id_token", "prepare_id_token"]
+__all__ = ["SignOutAnswer", "access_token_key", "issue_id_token", "prepare_id_token"]

@@ -15,9 +15,10 @@ from herod.pipeline.operation_definition import Operation
 from herod.protocols.documents.json_schemas import Schema
 from herod_client.core.signing_keys import PublicAlgorithm
 
-__all__ = ["CLIENT_METHODS", "JWKS_PATH", "MEMBERS", "ServerFacts", "server_metadata"]
+__all__ = ["CLIENT_METHODS", "JWKS_PATH", "LOGOUT_PATH", "MEMBERS", "ServerFacts", "server_metadata"]
 
 JWKS_PATH: Final = "/.well-known/jwks.json"
+LOGOUT_PATH: Final = "/logout"
 
 # What id_tokens and `/userinfo` say (`operations/openid`).
 CLAIMS: Final = (
@@ -66,6 +67,7 @@ MEMBERS: Final[Mapping[str, Member]] = {
     "revocation_endpoint_auth_methods_supported": _always(CLIENT_METHODS),
     "userinfo_endpoint": _at("/userinfo"),
     "registration_endpoint": _registration,
+    "end_session_endpoint": _at(LOGOUT_PATH),
     "jwks_uri": _at(JWKS_PATH),
     "grant_types_supported": _grant_types,
     "response_types_supported": _always(()),  # there is no authorization endpoint

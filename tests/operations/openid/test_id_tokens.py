@@ -11,67 +11,17 @@ import msgspec
 import pytest
 from jwt.algorithms import get_default_algorithms
 
-from herod.identity.oauth_apps import AppOrigin, OAuthApp
-from herod.operations.openid import access_token_key, issue_id_token, prepare_id_token
+from herod.operations.openid import access_token_key, prepare_id_token
 from herod.operations.openid.id_tokens import at_hash, open_id_token_hint
 from herod.pipeline.app_signing_keys import PreparedKey
-from herod.pipeline.operation_definition import Context
-from herod.records import Account, AuthorizationCode, TokenFamily
-from herod.scopes.principal import ANONYMOUS
+from herod.records import TokenFamily
 from herod_client.core.access_tokens import sign_jws
 from herod_client.core.signing_keys import hs256_key
 from support.connected_apps import app_token, connect_app
-from support.herod_in_memory import NOW, SECRET, TCP, Harness, User
+from support.herod_in_memory import NOW, SECRET, Harness
+from support.sign_ins import ACCESS_TOKEN, WIKI, context_of, id_token_of, sign_in_code
 
-APP = OAuthApp(id="wiki", name="Wiki", origin=AppOrigin.REGISTERED, redirect_uris=("https://wiki.example.org/cb",))
 ALGORITHMS = ["RS256", "ES256", "EdDSA"]
-ACCESS = "eyJ.an-access.token"
-
-
-def code(user: User, scope: str = "openid", **changes: Any) -> AuthorizationCode:
-    """A code that the user's sign-in gave."""
-    return AuthorizationCode(
-        **{
-            "id": "c0de",
-            "created_at": NOW,
-            "delegation": "d",
-            "account": user.client_id,
-            "session": "5e55",
-            "app": APP.id,
-            "redirect_uri": APP.redirect_uris[0],
-            "challenge": "",
-            "resource": None,
-            "scope": tuple(scope.split()),
-            "nonce": "n-0S6_WzA2Mj",
-            "auth_time": NOW - 60,
-            "amr": ("pwd", "otp", "mfa"),
-            **changes,
-        }
-    )
-
-
-def context_of(harness: Harness) -> Context:
-    """The context of an operation."""
-    return Context(
-        runtime=harness.runtime,
-        process=harness.pipeline.process,
-        principal=ANONYMOUS,
-        source=TCP,
-        now=harness.clock.now,
-    )
-
-
-async def issued(
-    harness: Harness, user: User, granted: AuthorizationCode | TokenFamily, app: OAuthApp = APP
-) -> str | None:
-    """An id_token, committed as the pipeline does."""
-    account = harness.store.get(Account, user.client_id)
-    assert account is not None
-    context = context_of(harness)
-    text = await harness.store.write(lambda tx: issue_id_token(tx, context, app, account, granted, ACCESS))
-    for change in context.on_commit:
-        change()
-    return text
 
 
 async def key_set(harness: Harness) -> jwt.PyJWKSet:
@@ -84,8 +34,8 @@ async def key_set(harness: Harness) -> jwt.PyJWKSet:
 async def test_another_library_verifies_it(harness: Harness, algorithm: str) -> None:
     """PyJWT verifies an id_token with the published key, and all claims are there."""
     user = await harness.user("write", email="ada@example.org", name="Ada")
-    app = msgspec.structs.replace(APP, id_token_algorithm=algorithm)
-    text = await issued(harness, user, code(user, "openid profile email groups read"), app)
+    app = msgspec.structs.replace(WIKI, id_token_algorithm=algorithm)
+    text = await id_token_of(harness, sign_in_code(user.client_id, "openid profile email groups read"), app)
     assert text is not None
     header = jwt.get_unverified_header(text)
     assert (header["alg"], header["typ"]) == (algorithm, "JWT")
@@ -94,7 +44,7 @@ async def test_another_library_verifies_it(harness: Harness, algorithm: str) -> 
         text,
         key,
         algorithms=[algorithm],
-        audience=APP.id,
+        audience=WIKI.id,
         issuer="http://localhost",
         options={"verify_exp": False, "verify_iat": False},
     )
@@ -117,9 +67,9 @@ async def test_another_library_verifies_it(harness: Harness, algorithm: str) -> 
     }
     hashed = get_default_algorithms()["EdDSA" if algorithm == "EdDSA" else algorithm]
     digest = (
-        hashlib.sha512(ACCESS.encode()).digest()
+        hashlib.sha512(ACCESS_TOKEN.encode()).digest()
         if algorithm == "EdDSA"
-        else hashed.compute_hash_digest(ACCESS.encode())
+        else hashed.compute_hash_digest(ACCESS_TOKEN.encode())
     )
     assert claims["at_hash"] == base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
@@ -132,7 +82,7 @@ def test_at_hash_vector() -> None:
 async def test_only_with_openid(harness: Harness) -> None:
     """Without the scope there is no id_token, and no key is made."""
     user = await harness.user("write")
-    assert await issued(harness, user, code(user, "profile email read")) is None
+    assert await id_token_of(harness, sign_in_code(user.client_id, "profile email read")) is None
     assert (await key_set_text(harness)) == {"keys": []}
 
 
@@ -144,7 +94,7 @@ async def key_set_text(harness: Harness) -> Any:
 async def test_what_is_absent(harness: Harness) -> None:
     """Without a nonce, methods or scopes their claims are absent, not empty."""
     user = await harness.user("write")
-    text = await issued(harness, user, code(user, nonce="", amr=()))
+    text = await id_token_of(harness, sign_in_code(user.client_id, nonce="", amr=()))
     assert text is not None
     claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
     assert set(claims) == {"iss", "sub", "aud", "iat", "exp", "auth_time", "sid", "at_hash"}
@@ -153,11 +103,11 @@ async def test_what_is_absent(harness: Harness) -> None:
 async def test_of_a_refresh(harness: Harness) -> None:
     """A refreshed id_token tells of the same sign-in, at a new time and without the nonce (section 12.2)."""
     user = await harness.user("write")
-    shared = msgspec.structs.asdict(code(user))
+    shared = msgspec.structs.asdict(sign_in_code(user.client_id))
     own = {"epoch": 1, "is_rotated": True, "is_refreshed": True, "used_at": NOW, "ends_at": NOW + 86_400}
     family = msgspec.convert({**shared, **own}, TokenFamily)
     harness.clock.now = NOW + 900
-    text = await issued(harness, user, family)
+    text = await id_token_of(harness, family)
     assert text is not None
     claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
     assert (claims["iat"], claims["auth_time"], claims["sid"]) == (NOW + 900, NOW - 60, "5e55")
@@ -167,7 +117,7 @@ async def test_of_a_refresh(harness: Harness) -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_which_key_signs_access_tokens(harness: Harness, algorithm: str) -> None:
     """Tokens for herod, and those for the app alone, are signed with the plain key; others with the app's algorithm."""
-    app = msgspec.structs.replace(APP, id_token_algorithm=algorithm)
+    app = msgspec.structs.replace(WIKI, id_token_algorithm=algorithm)
     context = context_of(harness)
     for audience in ("http://localhost", "http://localhost/", "http://localhost/mcp", app.id):
         key = await harness.store.write(partial(access_token_key, context=context, app=app, audience=audience))
@@ -178,19 +128,19 @@ async def test_which_key_signs_access_tokens(harness: Harness, algorithm: str) -
 
 async def test_prepared(harness: Harness) -> None:
     """The key is made before the transaction, and not at all once there is one."""
-    work = prepare_id_token(harness.runtime, APP)
+    work = prepare_id_token(harness.runtime, WIKI)
     assert work is not None
     prepared = work()
     assert isinstance(prepared, PreparedKey)
     user = await harness.user("read")
-    await issued(harness, user, code(user))
-    assert prepare_id_token(harness.runtime, APP) is None
+    await id_token_of(harness, sign_in_code(user.client_id))
+    assert prepare_id_token(harness.runtime, WIKI) is None
 
 
 async def test_a_hint(harness: Harness) -> None:
     """An id_token says whose signing out an app asks for, also long after it has expired."""
     user = await harness.user("read")
-    text = await issued(harness, user, code(user))
+    text = await id_token_of(harness, sign_in_code(user.client_id))
     assert text is not None
     harness.clock.now = NOW + 10**7
     hint = open_id_token_hint(harness.runtime, text)
@@ -201,7 +151,7 @@ async def test_a_hint(harness: Harness) -> None:
 async def test_what_is_no_hint(harness: Harness) -> None:
     """Other texts, damaged ones, access tokens and what HERO_SECRET signed are none."""
     user = await harness.user("read")
-    text = await issued(harness, user, code(user))
+    text = await id_token_of(harness, sign_in_code(user.client_id))
     assert text is not None
     payload = base64.urlsafe_b64decode(text.split(".")[1] + "==")
     key = harness.runtime.signing.for_apps("RS256")
@@ -232,7 +182,7 @@ async def test_what_is_no_hint(harness: Harness) -> None:
 async def test_an_id_token_is_no_credential(harness: Harness) -> None:
     """An id_token is accepted nowhere as a token."""
     user = await harness.user("admin")
-    text = await issued(harness, user, code(user, "openid admin read"))
+    text = await id_token_of(harness, sign_in_code(user.client_id, "openid admin read"))
     assert text is not None
     headers = {"authorization": f"Bearer {text}"}
     for path in ("/api/v1/whoami", "/userinfo"):

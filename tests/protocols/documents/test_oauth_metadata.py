@@ -30,6 +30,7 @@ async def test_server_metadata(harness: Harness, path: str) -> None:
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "userinfo_endpoint": "http://localhost/userinfo",
         "registration_endpoint": "http://localhost/oauth/register",
+        "end_session_endpoint": "http://localhost/logout",
         "jwks_uri": "http://localhost/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
