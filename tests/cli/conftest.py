@@ -11,7 +11,19 @@ import pytest
 
 from herod_cli.main import main
 from herod_cli.shared.cli_version import cli_version
-from support.fake_daemon import APP, KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
+from support.fake_daemon import (
+    APP,
+    CONNECTED,
+    KEY,
+    PEER,
+    RESOURCE,
+    TOKEN,
+    USER,
+    WHOAMI,
+    FakeDaemon,
+    fake_daemon,
+    json_reply,
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,8 @@ def daemon(machine: Path) -> Iterator[FakeDaemon]:
             "apps.enable": APP,
             "apps.disable": {**APP, "enabled": False},
             "apps.delete": {"client_id": APP["client_id"], "deleted": True},
+            "delegations.list": {"items": [CONNECTED], "next_cursor": None},
+            "delegations.revoke": {"id": CONNECTED["id"], "revoked": True},
             "resources.claim": RESOURCE,
             "resources.list": {"items": [RESOURCE], "next_cursor": None},
             "resources.get": RESOURCE,

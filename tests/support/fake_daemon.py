@@ -61,6 +61,20 @@ APP = {
     "created_at": "2026-01-31T12:00:00Z",
     "last_used_at": None,
 }
+CONNECTED = {
+    "id": "9d0e4a9f-5a3f-4a5e-9d0e-4a9f1f3c2b11",
+    "account": USER["client_id"],
+    "app": "3f0c",
+    "app_name": "Claude Code",
+    "app_origin": "dynamic",
+    "resource": "http://localhost:3350/mcp",
+    "scope": "read",
+    "networks": ["*"],
+    "created_at": "2026-01-31T12:00:00Z",
+    "expires_at": "2026-05-01T12:00:00Z",
+    "last_used_at": None,
+    "last_used_from": None,
+}
 RESOURCE = {
     "sid": "7c2f9a54-0d5b-4a39-9a55-1f2b6d0c7e21",
     "kind": "vm",

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from herod_cli.click_base_classes import HerodGroup, WholeNumber
+from herod_cli.commands.connected_apps import connected, disconnect
 from herod_cli.commands.user import networks_option, save_option, yes_option
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import join_scope, place_for, show_secret
@@ -76,13 +77,14 @@ device_option = _switch("device", "Let people sign in with a code that the app s
         "herod app add Grafana --redirect https://grafana.example/login/generic_oauth",
         "herod app list",
         "herod app delete Grafana",
+        "herod app connected",
     ],
 )
 def app() -> None:
     """Apps that people sign in to with herod.
 
     They are clients of OAuth and OpenID Connect. APP is an app's client_id or its name. Registering and changing apps
-    needs scope admin.
+    needs scope admin; which apps act for yourself, you see and end with `connected` and `disconnect`.
     """
 
 
@@ -238,6 +240,10 @@ def delete(invocation: Invocation, name: str, *, yes: bool) -> None:
     """Delete an app; what people gave it ends at once."""
     confirm(f"Delete the app {name}? Its tokens end, and nobody can sign in to it any more.", yes=yes)
     invocation.done(invocation.call("apps.delete", client_id=name), f"The app {name} is deleted.")
+
+
+app.add_command(connected)
+app.add_command(disconnect)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
