@@ -47,6 +47,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
         remembers_consent: a person is not asked twice for the same.
         admits_unconfirmed: accounts that no admin made or confirmed may sign in to it.
         sends_unconfirmed_email: it is told the email of such accounts.
+        expands_scope: its tokens for resources other than herod name every scope that theirs include.
         document_age: Unix seconds at which herod's copy of its document was made; None if it has none.
     """
 
@@ -64,6 +65,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
     remembers_consent: bool = False
     admits_unconfirmed: bool = True
     sends_unconfirmed_email: bool = False
+    expands_scope: bool = False
     document_age: int | None = None
 
     @property
@@ -97,6 +99,7 @@ def _registered(app: App) -> OAuthApp:
         remembers_consent=app.remembers_consent,
         admits_unconfirmed=app.admits_unconfirmed,
         sends_unconfirmed_email=app.sends_unconfirmed_email,
+        expands_scope=app.expands_scope,
     )
 
 

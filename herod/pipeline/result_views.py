@@ -113,6 +113,7 @@ class AppView(msgspec.Struct, frozen=True, kw_only=True):
     remember_consent: bool
     admit_unconfirmed: bool
     send_unconfirmed_email: bool
+    expand_scope: bool
     enabled: bool
     built_in: bool
     creator: str | None

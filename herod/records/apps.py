@@ -32,6 +32,8 @@ class App(Record, frozen=True, kw_only=True):
         remembers_consent: people are asked once for what they allowed already, not each time.
         admits_unconfirmed: accounts that registered themselves may sign in to it before an admin has confirmed them.
         sends_unconfirmed_email: it is told their emails too.
+        expands_scope: its tokens for resources other than herod name every scope that theirs include, since other
+            verifiers do not know that `admin` includes `read`.
     """
 
     kind: ClassVar[str] = "app"
@@ -52,6 +54,7 @@ class App(Record, frozen=True, kw_only=True):
         "remembers_consent": FieldUse(shown="remember_consent"),
         "admits_unconfirmed": FieldUse(shown="admit_unconfirmed"),
         "sends_unconfirmed_email": FieldUse(shown="send_unconfirmed_email"),
+        "expands_scope": FieldUse(shown="expand_scope"),
         "enabled": FieldUse(shown="enabled"),
     }
 
@@ -68,6 +71,7 @@ class App(Record, frozen=True, kw_only=True):
     remembers_consent: bool = True
     admits_unconfirmed: bool = False
     sends_unconfirmed_email: bool = False
+    expands_scope: bool = False
     enabled: bool = True
 
     @property

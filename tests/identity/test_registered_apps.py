@@ -44,6 +44,7 @@ async def test_find_app(harness: Harness) -> None:
         remembers_consent=False,
         admits_unconfirmed=True,
         sends_unconfirmed_email=True,
+        expands_scope=True,
     )
     assert find_app(harness.store, harness.runtime, "app1") == OAuthApp(
         id="app1",
@@ -59,6 +60,7 @@ async def test_find_app(harness: Harness) -> None:
         remembers_consent=False,
         admits_unconfirmed=True,
         sends_unconfirmed_email=True,
+        expands_scope=True,
     )
 
 

@@ -55,6 +55,7 @@ APP = {
     "remember_consent": True,
     "admit_unconfirmed": False,
     "send_unconfirmed_email": False,
+    "expand_scope": False,
     "enabled": True,
     "built_in": False,
     "creator": USER["client_id"],

@@ -68,6 +68,7 @@ def _switch(name: str, help_: str) -> Callable[[FC], FC]:
 remember_option = _switch("remember-consent", "Ask people only once for the same. Default: where that is safe.")
 unconfirmed_option = _switch("admit-unconfirmed", "Admit accounts that registered themselves, before an admin's yes.")
 email_option = _switch("send-unconfirmed-email", "Tell it emails that nobody confirmed, as such.")
+expand_option = _switch("expand-scope", "Name every included scope in its tokens for other services.")
 device_option = _switch("device", "Let people sign in with a code that the app shows (RFC 8628).")
 
 
@@ -108,6 +109,7 @@ def app() -> None:
 @remember_option
 @unconfirmed_option
 @email_option
+@expand_option
 @save_option
 @pass_invocation
 def add(
@@ -181,6 +183,7 @@ def show(invocation: Invocation, name: str) -> None:
 @remember_option
 @unconfirmed_option
 @email_option
+@expand_option
 @pass_invocation
 def edit(invocation: Invocation, /, app_name: str, *, name: str | None, scope: tuple[str, ...], **options: Any) -> None:
     """Change an app. What is given replaces what was there.
@@ -257,6 +260,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
         "remember_consent": options["remember_consent"],
         "admit_unconfirmed": options["admit_unconfirmed"],
         "send_unconfirmed_email": options["send_unconfirmed_email"],
+        "expand_scope": options["expand_scope"],
     }
 
 

@@ -59,6 +59,10 @@ AdmitUnconfirmed = Annotated[
 SendUnconfirmedEmail = Annotated[
     bool, msgspec.Meta(description="whether it is told emails that nobody confirmed, as such")
 ]
+ExpandScope = Annotated[
+    bool,
+    msgspec.Meta(description="whether its tokens for other services name every scope that theirs include"),
+]
 
 
 class AddApp(Params, frozen=True, kw_only=True):
@@ -76,6 +80,7 @@ class AddApp(Params, frozen=True, kw_only=True):
     remember_consent: RememberConsent | None = None
     admit_unconfirmed: AdmitUnconfirmed = False
     send_unconfirmed_email: SendUnconfirmedEmail = False
+    expand_scope: ExpandScope = False
 
 
 class ListApps(Params, frozen=True, kw_only=True):
@@ -105,3 +110,4 @@ class UpdateApp(AppRef, frozen=True, kw_only=True):
     remember_consent: RememberConsent | msgspec.UnsetType = msgspec.UNSET
     admit_unconfirmed: AdmitUnconfirmed | msgspec.UnsetType = msgspec.UNSET
     send_unconfirmed_email: SendUnconfirmedEmail | msgspec.UnsetType = msgspec.UNSET
+    expand_scope: ExpandScope | msgspec.UnsetType = msgspec.UNSET

@@ -99,6 +99,7 @@ def apps_add(tx: Writer, context: Context, params: AddApp) -> IssuedApp:
         id_token_algorithm=params.id_token_algorithm,
         admits_unconfirmed=params.admit_unconfirmed,
         sends_unconfirmed_email=params.send_unconfirmed_email,
+        expands_scope=params.expand_scope,
     )
     remembers = can_remember_consent(app) if params.remember_consent is None else params.remember_consent
     app = msgspec.structs.replace(app, remembers_consent=remembers)
@@ -239,6 +240,7 @@ def _changes(context: Context, params: UpdateApp) -> dict[str, Any]:
         "remembers_consent": params.remember_consent,
         "admits_unconfirmed": params.admit_unconfirmed,
         "sends_unconfirmed_email": params.send_unconfirmed_email,
+        "expands_scope": params.expand_scope,
     }
     convert: dict[str, Callable[[Any], object]] = {
         "redirect_uris": lambda texts: _addresses(context, texts, REDIRECT),

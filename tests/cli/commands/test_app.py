@@ -21,13 +21,13 @@ ASKED = [
         (
             "app", "add", "G", "--redirect", "a", "--redirect", "b", "--public", "--scope", "read", "--scope", "user",
             "--network", "lab", "--post-logout", "c", "--pkce", "optional", "--algorithm", "ES256",
-            "--no-remember-consent", "--admit-unconfirmed", "--send-unconfirmed-email",
+            "--no-remember-consent", "--admit-unconfirmed", "--send-unconfirmed-email", "--expand-scope",
         ),
         "apps.add",
         {
             "name": "G", "type": "public", "redirect_uris": ["a", "b"], "scope": "read user", "networks": ["lab"],
             "post_logout_uris": ["c"], "pkce": "optional", "id_token_algorithm": "ES256", "remember_consent": False,
-            "admit_unconfirmed": True, "send_unconfirmed_email": True,
+            "admit_unconfirmed": True, "send_unconfirmed_email": True, "expand_scope": True,
         },
     ),
     (("app", "add", "tv", "--device"), "apps.add", {"name": "tv", "grants": [DEVICE, "refresh_token"]}),

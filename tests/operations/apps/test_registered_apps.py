@@ -130,6 +130,7 @@ async def test_update(harness: Harness) -> None:
         "networks": ["lab"], "grants": ["authorization_code", DEVICE_CODE], "pkce": "optional",
         "id_token_algorithm": "EdDSA", "post_logout_uris": ["https://grafana.example.org/"],
         "remember_consent": False, "admit_unconfirmed": True, "send_unconfirmed_email": True,
+        "expand_scope": True,
     }  # fmt: skip
     for field, value in changes.items():
         before = msgspec.structs.asdict(await harness.admin("apps.get", client_id=added.client_id))

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from jwt.algorithms import get_default_algorithms
 
-from herod.operations.openid import access_token_key, prepare_id_token
+from herod.operations.openid import access_token_key, access_token_scope, prepare_id_token
 from herod.operations.openid.id_tokens import at_hash, open_id_token_hint
 from herod.pipeline.app_signing_keys import PreparedKey
 from herod.records import TokenFamily
@@ -188,3 +188,19 @@ async def test_an_id_token_is_no_credential(harness: Harness) -> None:
     for path in ("/api/v1/whoami", "/userinfo"):
         assert (await harness.request("GET", path, headers=headers)).status == 401
     assert (await harness.call("token.validate", token=text)).reason == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("audience", "is_set", "written"),
+    [
+        ("http://localhost:9000", True, "openid email write read"),
+        ("http://localhost:9000", False, "write openid email"),
+        ("http://localhost", True, "write openid email"),
+        ("http://localhost/mcp", True, "write openid email"),
+        (WIKI.id, True, "write openid email"),
+    ],
+)
+async def test_scopes_for_other_verifiers(harness: Harness, audience: str, is_set: bool, written: str) -> None:
+    """Tokens for others name all included scopes, if the app is set so; herod knows them by itself."""
+    app = msgspec.structs.replace(WIKI, expands_scope=is_set)
+    assert access_token_scope(harness.runtime, app, audience, "write openid email") == written
