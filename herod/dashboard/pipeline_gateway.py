@@ -65,6 +65,7 @@ MENU: Final = (
     Entry("overview", "Overview", "gauge", "stats"),
     Entry("users", "Users", "people", "users.list"),
     Entry("keys", "Keys", "key", "keys.list"),
+    Entry("apps", "Apps", "grid", "apps.list"),
     Entry("peers", "Peers", "plug", "peers.list"),
     Entry("resources", "Resources", "box", "resources.count"),
     Entry("legacy", "Legacy secrets", "clock", "legacy.status"),
@@ -100,11 +101,15 @@ class Visit:
 
 
 class Gateway:
-    """The pages' access to operations."""
+    """The pages' access to operations.
+
+    Attributes:
+        operations: the operation table.
+    """
 
     def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation]) -> None:
         self.pipeline = pipeline
-        self._operations = operations
+        self.operations = operations
 
     async def enter(self, *, leads_to: str | None = None) -> Visit:
         """The visitor of this page.
@@ -121,7 +126,7 @@ class Gateway:
         visit = await self._visit(received, query.get(TICKET), query)
         if leads_to is not None and self.may(visit, leads_to):
             try:
-                self.pipeline.require_fresh(self._operations[leads_to], visit.session, received.source)
+                self.pipeline.require_fresh(self.operations[leads_to], visit.session, received.source)
             except (ExpiredToken, PersonNeeded) as error:
                 raise SignInAgain(error) from error
         return visit
@@ -168,7 +173,7 @@ class Gateway:
         """
         given = {key: value for key, value in fields.items() if value is not None and value != ""}
         given = {key: None if value is NULL else value for key, value in given.items()}
-        operation = self._operations[name]
+        operation = self.operations[name]
         params = convert_params(operation, given, is_text=True)
         try:
             return await self.pipeline.call(operation, params, visit.session, visit.asked.source)
@@ -183,7 +188,7 @@ class Gateway:
         self, name: str, fields: Mapping[str, str], source: Source, *, presented: Presented | None = None
     ) -> Any:
         """Run an operation before sign-in: a public one, or one with the credential typed to sign in."""
-        operation = self._operations[name]
+        operation = self.operations[name]
         return await self.pipeline.call(operation, convert_params(operation, fields, is_text=True), presented, source)
 
     def may(self, visit: Visit, name: str) -> bool:
@@ -194,9 +199,9 @@ class Gateway:
         session = join(received, ticket)
         if ticket is None or session is None or not is_from_own_page(received):
             raise SignInNeeded
-        operation = self._operations["whoami"]
+        operation = self.operations["whoami"]
         who, granted = await self.pipeline.visit(
-            operation, operation.params(), session, received.source, among=self._operations.values()
+            operation, operation.params(), session, received.source, among=self.operations.values()
         )
         menu = tuple(
             entry for entry in MENU if entry.endpoint in current_app.view_functions and entry.operation in granted

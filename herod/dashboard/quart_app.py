@@ -19,6 +19,7 @@ from herod.dashboard.landing import LANDING, page_to_return_to, seal_path
 from herod.dashboard.page_security import FORGET_STORAGE, PageSecurity, is_framed
 from herod.dashboard.pages import (
     app_sign_out,
+    apps,
     audit,
     connect,
     explain,
@@ -49,7 +50,7 @@ __all__ = ["make_app"]
 
 # The areas, in the order of the menu. A module has `add_routes(app, gateway)`, and its own entry in
 # `pipeline_gateway.MENU`.
-AREAS: Final = (overview, users, keys, own_account, peers, sessions, resources, legacy, audit, explain, connect)
+AREAS: Final = (overview, users, keys, apps, own_account, peers, sessions, resources, legacy, audit, explain, connect)
 
 
 def make_app(

@@ -14,6 +14,8 @@ INNER = (
     ("Users", "Ada Lovelace"),
     ("Keys", "New key"),
     ("Keys", "job store"),
+    ("Apps", "New app"),
+    ("Apps", "herod-cli"),
 )
 
 

@@ -24,7 +24,7 @@ UUID_CHARACTERS: Final = 36
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The user or key with an id, and the page that shows it."""
+    """The user, key or app with an id, and the page that shows it."""
 
     name: str
     endpoint: str
@@ -100,7 +100,7 @@ class AuditPage:
 
 
 async def find_known(gateway: Gateway, visit: Visit, ids: Iterable[str]) -> dict[str, Known]:
-    """The existing users and keys among these ids, with their names.
+    """The existing users, keys and apps among these ids, with their names.
 
     Ids of resources, peer rules and deleted records look the same; they are not found.
     """
@@ -108,14 +108,26 @@ async def find_known(gateway: Gateway, visit: Visit, ids: Iterable[str]) -> dict
     for id_ in dict.fromkeys(ids):
         try:
             if len(id_) == UUID_CHARACTERS:
-                user = await gateway.call(visit, "users.get", client_id=id_)
-                known[id_] = Known(user.name or user.email or id_, "user")
+                known[id_] = await _user_or_app(gateway, visit, id_)
             elif len(id_) == KEY_CHARACTERS and id_.isalnum():
                 key = await gateway.call(visit, "keys.get", id=id_)
                 known[id_] = Known(key.name, "key")
         except NotFound:
             continue
     return known
+
+
+async def _user_or_app(gateway: Gateway, visit: Visit, id_: str) -> Known:
+    """The user or app with a UUID.
+
+    Raises:
+        NotFound: it is neither's.
+    """
+    try:
+        user = await gateway.call(visit, "users.get", client_id=id_)
+    except NotFound:
+        return Known((await gateway.call(visit, "apps.get", client_id=id_)).name, "app")
+    return Known(user.name or user.email or id_, "user")
 
 
 def as_time(text: str) -> str:

@@ -17,10 +17,11 @@ __all__ = ["add_routes", "show_bytes", "show_span"]
 AREAS: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
     "expiring": ("keys", "Keys", {"order": "expires"}),
     "unused": ("keys", "Keys", {"state": "unused"}),
+    "app_admin": ("apps", "Apps", {}),
     "legacy_used": ("legacy", "Legacy secrets", {}),
     "legacy_idle": ("legacy", "Legacy secrets", {}),
 }
-TILES: Final = ("users", "keys", "sessions", "resources", "peers")
+TILES: Final = ("users", "keys", "apps", "sessions", "resources", "peers")
 OWN_KEYS: Final = 20
 
 

@@ -23,7 +23,7 @@ NEARLY_FULL: Final = 0.9
 
 
 class WarningTopic(msgspec.Struct, frozen=True):
-    """A key or legacy secret that a warning is about; `at` is when it expires or was last used."""
+    """A key, app or legacy secret that a warning is about; `at` is when it expires or was last used."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class AdminWarning(msgspec.Struct, frozen=True, kw_only=True):
     """A warning.
 
     `level` is `now`, `soon` or `consider`; `fix` says what to do, and `command` is the command for it, if there is one;
-    `subjects` are some of the keys or secrets that it is about.
+    `subjects` are some of the keys, apps or secrets that it is about.
     """
 
     code: str
@@ -65,6 +65,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         is_kept: whether the store is a file, which can be lost.
         audit_file_problem: what prevents audit rows from reaching the audit file.
         has_records: whether the store holds anything that would be missed.
+        admin_apps: some of the apps that may be given `admin`, besides those that are built in.
+        admin_apps_count: how many there are, at least, or in all.
         quotas: for the quotas that all share: what they count, their names, the numbers held and allowed.
     """
 
@@ -82,6 +84,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     certificate_ends: int | None = None
     audit_file_problem: str | None = None
     has_records: bool = False
+    admin_apps: tuple[WarningTopic, ...] = ()
+    admin_apps_count: int = 0
+    are_all_admin_apps: bool = True
     quotas: tuple[tuple[str, str, int, int], ...] = ()
 
 
@@ -144,7 +149,21 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             fix="Change it in the settings and restart herod.",
         )
     yield from _backup(facts, now)
+    yield from _apps(facts)
     yield from _choices(facts)
+
+
+def _apps(facts: Facts) -> Iterator[AdminWarning]:
+    if facts.admin_apps_count:
+        yield AdminWarning(
+            code="app_admin",
+            level="consider",
+            message=f"{_at_least(facts.admin_apps_count, 'app', is_all=facts.are_all_admin_apps)} may be given admin, "
+            "and can then do what an admin can.",
+            fix="Lower what people may give to what the app needs.",
+            command=f"herod app edit {facts.admin_apps[0].id} --scope read" if facts.admin_apps else None,
+            subjects=list(facts.admin_apps),
+        )
 
 
 def _choices(facts: Facts) -> Iterator[AdminWarning]:

@@ -13,7 +13,7 @@ from herod.operations.keys import UNUSED_SECONDS
 from herod.operations.system.admin_warnings import AdminWarning, Facts, KeyFacts, WarningTopic, find_warnings
 from herod.pipeline.operation_definition import Context, NoParams, Surface, Time, query
 from herod.pipeline.result_views import rfc3339
-from herod.records import REGISTERED, SERVICE_KEYS, Account, ApiKey, PeerRule, Resource, Session
+from herod.records import REGISTERED, SERVICE_KEYS, Account, ApiKey, App, PeerRule, Resource, Session
 from herod.settings import QuotaSettings
 from herod.store.audit_filter import AuditFilter
 from herod.store.page_cursors import encode_cursor
@@ -32,6 +32,8 @@ AUDIT_PAGE: Final = 5000
 NAMED: Final = 5
 # How many keys are read for each survey.
 MAX_KEYS: Final = 10_000
+# Pages of apps that are read, of 200 apps each: less than 20 ms.
+MAX_APP_PAGES: Final = 5
 LAST_ID: Final = "~"  # sorts after every id
 
 
@@ -63,6 +65,7 @@ class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     registration: str
     users: int
     keys: int
+    apps: int
     sessions: int
     resources: int
     peers: int
@@ -101,6 +104,7 @@ async def _look(store: Store, context: Context, params: NoParams) -> OverviewAns
         registration=runtime.config.registration,
         users=store.count(Account),
         keys=store.count(ApiKey),
+        apps=store.count(App),
         sessions=store.count(Session),
         resources=store.count(Resource),
         peers=store.count(PeerRule),
@@ -123,6 +127,7 @@ def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None
     runtime, deployment = context.runtime, context.process.deployment
     status, reason = store.health
     audit_file = deployment.audit_file()
+    admin_apps, are_all_apps = _apps_with_admin(store, context)
     uses = [context.process.legacy_usage.known(store, secret.id, now=0) for secret in runtime.config.legacy.all()]
     return Facts(
         health=status,
@@ -139,6 +144,9 @@ def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None
         certificate_ends=deployment.certificate_ends(),
         audit_file_problem=None if audit_file is None else audit_file.problem,
         has_records=_has_records(store),
+        admin_apps=tuple(admin_apps[:NAMED]),
+        admin_apps_count=len(admin_apps),
+        are_all_admin_apps=are_all_apps,
         quotas=_shared_quotas(store, runtime.config.quotas),
     )
 
@@ -152,7 +160,26 @@ def _shared_quotas(store: Store, quotas: QuotaSettings) -> tuple[tuple[str, str,
         ("accounts that registered themselves", "registered_accounts", registered, quotas.registered_accounts),
         ("service keys", "service_keys", service_keys, quotas.service_keys),
         ("peer rules", "peer_rules", store.count(PeerRule), quotas.peer_rules),
+        ("apps", "apps", store.count(App), quotas.apps),
     )
+
+
+def _apps_with_admin(reader: Reader, context: Context) -> tuple[list[WarningTopic], bool]:
+    """The enabled apps that may be given `admin`, and whether all apps were read."""
+    graph = context.runtime.config.graph
+    found: list[WarningTopic] = []
+    cursor: str | None = None
+    for _ in range(MAX_APP_PAGES):
+        page = reader.list(App, cursor=cursor)
+        found += [
+            WarningTopic(id=app.id, name=app.name)
+            for app in page.items
+            if app.enabled and graph.mask(app.scope) & graph.bit(ADMIN)
+        ]
+        cursor = page.next_cursor
+        if cursor is None:
+            return found, True
+    return found, False
 
 
 def _has_records(store: Store) -> bool:

@@ -130,6 +130,27 @@ async def test_many_keys(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> N
     assert max(len(one.subjects) for one in seen.attention) == 5
 
 
+async def test_apps_that_may_be_given_admin(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is named with its page and what to do, while it is enabled; the command that is built in is not."""
+    added = {}
+    for name, scope in (("Harmless", "write"), ("Too <much>", "admin"), ("Off", "admin")):
+        given = {"name": name, "redirect_uris": ["https://app.example.org/"], "scope": scope}
+        added[name] = (await harness.admin("apps.add", **given)).client_id
+        harness.clock.now += 1
+    await harness.admin("apps.disable", client_id=added["Off"])
+    page = await (await visit(harness)).read("/ui/home")
+    assert "1 app may be given admin" in page
+    assert f"herod app edit {added['Too <much>']} --scope read" in page
+    assert re.search(rf'<a href="/ui/apps/{added["Too <much>"]}\?ticket=[^"]+">Too &lt;much&gt;</a>', page)
+    monkeypatch.setattr("herod.store.store_interface.MAX_PAGE", 1)
+    monkeypatch.setattr("herod.store.memory_state.MAX_PAGE", 1)
+    monkeypatch.setattr("herod.operations.system.overview.MAX_APP_PAGES", 2)
+    messages = {one.code: one.message for one in (await harness.admin("overview")).attention}
+    assert messages["app_admin"].startswith("At least 1 app may")
+    await harness.admin("apps.update", client_id=added["Too <much>"], scope="write")
+    assert "app_admin" not in {one.code for one in (await harness.admin("overview")).attention}
+
+
 async def test_nothing_needs_attention(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without warnings the page says so."""
     monkeypatch.setattr("herod.operations.system.overview.find_warnings", lambda facts, now: [])
