@@ -301,6 +301,7 @@ async def _make_runtime(
         keyring=store.keyring,
         signing=signing,
         boot_epoch=secrets.randbits(31),
+        store_generation=store.cursor.generation,
         started_at=now,
     )
 

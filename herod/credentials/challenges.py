@@ -2,6 +2,9 @@
 
     challenge = Unix seconds (8) ‖ random (16) ‖ the first half of an HMAC over it and what it is for (16)
 
+An account's user handle (section 14.6.1) is made of the challenge of its first passkey, so that nothing has to be kept
+for that either: it is as random.
+
 Nothing is kept of a challenge until a passkey has answered it: then its id is, so that it works once. This file must
 never accept one that another purpose, another session or another store made.
 """
@@ -13,7 +16,15 @@ from typing import Final
 
 from herod.credentials.keyring import Keyring, Purpose
 
-__all__ = ["CHALLENGE_SECONDS", "ChallengeFor", "challenge_end", "challenge_id", "is_challenge", "new_challenge"]
+__all__ = [
+    "CHALLENGE_SECONDS",
+    "ChallengeFor",
+    "challenge_end",
+    "challenge_id",
+    "is_challenge",
+    "new_challenge",
+    "new_user_handle",
+]
 
 CHALLENGE_SECONDS: Final = 300
 TIME_BYTES: Final = 8
@@ -64,6 +75,11 @@ def challenge_end(challenge: bytes) -> int:
 def challenge_id(keyring: Keyring, challenge: bytes) -> str:
     """The id under which it is kept once it was answered."""
     return keyring.mac(Purpose.CHALLENGES, b"used", challenge).hex()
+
+
+def new_user_handle(keyring: Keyring, challenge: bytes) -> bytes:
+    """64 bytes by which an account's passkeys will name it, from the challenge of the first."""
+    return b"".join(keyring.mac(Purpose.CHALLENGES, b"user handle", part, challenge) for part in (b"1", b"2"))
 
 
 def _mac(keyring: Keyring, purpose: ChallengeFor, bound: tuple[str, ...], body: bytes) -> bytes:

@@ -26,7 +26,8 @@ from herod.identity.effective_principals import (
     rule_principal,
 )
 from herod.identity.runtime_state import Runtime
-from herod.records import Account, ApiKey, Delegation, PeerRule, Session, SessionEpoch
+from herod.identity.second_factors import has_second_factor, is_second_factor_due
+from herod.records import Account, ApiKey, Delegation, Passkey, PeerRule, Session, SessionEpoch
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import CLOCK_SKEW
@@ -193,6 +194,9 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     if has_ended or is_future or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
     maker = parent_of_session(reader, runtime, session, now)
+    is_due = maker.method is AuthMethod.PASSWORD and is_second_factor_due(reader, runtime.config, maker.id, session.amr)
+    if is_due and has_second_factor(reader, maker.id):  # it was set up since, in another browser
+        raise ExpiredToken(SESSION_OVER, reason="session_over")
     return Principal(
         id=maker.id,
         kind=maker.kind,
@@ -205,6 +209,7 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
         epoch=maker.epoch,
         signed_in_at=session.created_at,
         amr=session.amr,
+        lacks_factor=is_due,
     )
 
 
@@ -219,6 +224,10 @@ def _account(
     account = reader.get(Account, subject)
     if account is None or (account.enabled and account.epoch != epoch):
         return None
+    if method is AuthMethod.PASSKEY:
+        passkey = reader.get(Passkey, credential)
+        if passkey is None or passkey.account != subject:
+            return None
     return account_principal(runtime, account, method, credential or None)
 
 

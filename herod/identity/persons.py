@@ -1,7 +1,8 @@
 """Whether a session is a person's: only such a one consents to what an app asks, approves, and enrols passkeys.
 
-A person's session is that of an account, opened by a password or a passkey. `herod ui`, an API key, a client or legacy
-secret, a peer rule and the local admin open sessions too, but any program that holds the credential could do that.
+A person's session is that of an account, opened by a passkey, or by a password and, where the account has a second
+factor or must have one, that too. `herod ui`, an API key, a client or legacy secret, a peer rule and the local admin
+open sessions too, but any program that holds the credential could do that.
 Must never take a token, a key or a secret for a person, whatever it may do.
 """
 
@@ -23,4 +24,5 @@ def is_person(reader: Reader, runtime: Runtime, principal: Principal) -> bool:
         principal.kind is PrincipalKind.ACCOUNT
         and principal.method is AuthMethod.SESSION
         and principal.made_with in _BY_PERSONS
+        and not principal.lacks_factor
     )

@@ -43,6 +43,7 @@ class Runtime:
     Attributes:
         config: the settings in force.
         boot_epoch: random at each start; tokens and sessions of the local admin carry it and end with the process.
+        store_generation: of the store (`Cursor.generation`): challenges of a replaced store end with it.
         grants: a cache of grants, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         is_stopping: the daemon is stopping: no request may keep waiting.
@@ -60,6 +61,7 @@ class Runtime:
     signing: SigningKeys
     boot_epoch: int
     started_at: int
+    store_generation: str = ""
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     revoked: dict[str, int] = field(default_factory=dict)

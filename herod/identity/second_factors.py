@@ -9,7 +9,7 @@ from herod.records import Account, Passkey, TotpFactor
 from herod.store.store_interface import Reader
 from herod_client.core.scope_graph import ADMIN
 
-__all__ = ["MFA", "has_second_factor", "must_have_second_factor"]
+__all__ = ["MFA", "has_second_factor", "is_second_factor_due", "must_have_second_factor"]
 
 MFA = "mfa"
 """The authentication method reference of a sign-in with more than one factor (RFC 8176)."""
@@ -25,3 +25,15 @@ def must_have_second_factor(config: Config, account: Account) -> bool:
     if config.second_factor == "admin":
         return bool(config.graph.mask(account.scope) & config.graph.bit(ADMIN))
     return config.second_factor == "all"
+
+
+def is_second_factor_due(reader: Reader, config: Config, account_id: str, amr: tuple[str, ...]) -> bool:
+    """Whether a sign-in by password has shown less than its account must, because it has a factor or must have one.
+
+    Args:
+        amr: how the person proved who they are (RFC 8176).
+    """
+    if MFA in amr:
+        return False
+    account = reader.get(Account, account_id)
+    return account is not None and (must_have_second_factor(config, account) or has_second_factor(reader, account_id))

@@ -8,6 +8,13 @@ from herod.operations.accounts import first_admin, login_and_registration, passw
 from herod.operations.apps import registered_apps
 from herod.operations.audit import audit_log
 from herod.operations.delegations import connected_apps
+from herod.operations.factors import (
+    account_factors,
+    authenticator_app,
+    confirmed_sign_in,
+    own_passkeys,
+    passkey_sign_in,
+)
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
 from herod.operations.oauth import dynamic_registration
@@ -48,6 +55,11 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     terminal_sign_in_codes,
     list_and_end_sessions,
     first_admin,
+    confirmed_sign_in,
+    passkey_sign_in,
+    own_passkeys,
+    authenticator_app,
+    account_factors,
     audit_log,
     legacy_secret_promotion,
     backup,

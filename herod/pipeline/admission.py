@@ -21,6 +21,7 @@ from herod_client.core.errors import (
     NetworkDenied,
     PermissionDenied,
     PersonNeeded,
+    SecondFactorMissing,
     TargetDenied,
     Unauthenticated,
 )
@@ -54,6 +55,11 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
             "its scope. Do it yourself; if the app is to do it, give it an API key.",
             reason=APP_TOKEN,
             hint="herod key create NAME",
+        )
+    if principal.lacks_factor and not operation.enrols:
+        raise SecondFactorMissing(
+            "Your account must have a second factor: set up a passkey or an authenticator app first.",
+            reason="second_factor_missing",
         )
     decision = decide(context.runtime.config.graph, principal, needs=operation.needs, now=context.now, network=network)
     if isinstance(decision, Denied):
@@ -123,7 +129,8 @@ def check_person(reader: Reader, context: Context, operation: Operation) -> None
     if operation.person is None:
         return
     principal = context.principal
-    if not is_person(reader, context.runtime, principal):
+    is_enrolling = principal.lacks_factor and operation.enrols
+    if not is_enrolling and not is_person(reader, context.runtime, principal):
         raise PersonNeeded(
             "Only a person may do this: sign in with a passkey, or with your email and password.",
             reason="person_needed",
@@ -152,6 +159,7 @@ def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str
             operation.manages_keys,
             operation.takes_apps,
             is_lasting,
+            operation.enrols,
         )
         groups.setdefault(asked, []).append(operation)
     names: set[str] = set()

@@ -131,7 +131,7 @@ class Context(msgspec.Struct, kw_only=True):
         prepared: what `prepare`'s work returned.
         target: id of what is changed, for the audit. The pipeline sets it, or a handler that creates something.
         record: the operation's target, as read outside of the transaction; for limits and preparation.
-        counted: this attempt, as the guessing limits count it.
+        counted: the attempts of this call, as the guessing limits count them.
         may_verify: the handler may verify the credential in its parameters, because guesses at it are counted.
         on_commit: what a handler wants done to the memory once its change is committed, and never otherwise.
     """
@@ -144,7 +144,7 @@ class Context(msgspec.Struct, kw_only=True):
     prepared: Any = None
     target: str | None = None
     record: Any = None
-    counted: CountedAttempt | None = None
+    counted: tuple[CountedAttempt, ...] = ()
     may_verify: bool = False
     on_commit: list[Callable[[], None]] = msgspec.field(default_factory=list)
 
@@ -220,9 +220,11 @@ class Operation:
         takes_apps: an app may call it, authenticated as one; everywhere else an app's credential is refused as unknown.
         person: it needs the session of a person (`identity/persons.py`) whose sign-in is at most so many seconds old; 0
             is any age. No other credential is accepted. None: it needs no person.
+        enrols: it helps to set up a second factor, so that a person who must have one and has none may call it.
         manages_keys: it creates or changes keys: refused to user keys, and to service keys without admin.
         target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
         limit: the attempt that is rate-limited; counted before `prepare`.
+        then_limit: a second attempt, counted after `prepare`'s work: for a secret that only who knew the first may try.
         misses: the counter of lookups that found nothing (NotFound or an empty page), for what is opened by a secret
             that people choose. While it is locked, the operation is refused before any lookup. A command looks in
             `prepare` already.
@@ -273,9 +275,11 @@ class Operation:
     takes_apps: bool = False
     openid: bool = False
     person: int | None = None
+    enrols: bool = False
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None
+    then_limit: Limit | None = None
     misses: Misses | None = None
     verifies: str | None = None
     prepare: Prepare | None = None

@@ -226,7 +226,8 @@ class Pipeline:
         attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
         if attempt is None:
             return await self._change(context, operation, presented, params)
-        async with self.attempts.counting(attempt, context.now) as context.counted:
+        async with self.attempts.counting(attempt, context.now) as counted:
+            context.counted += (counted,)
             return await self._change(context, operation, presented, params)
 
     async def _find(
@@ -258,7 +259,12 @@ class Pipeline:
             work = operation.prepare(self.store, context, params)
             if work is not None:
                 context.prepared = await self.worker.run(work, share_of(context.source))
-        return await self._write(context, operation, presented, params)
+        attempt = operation.then_limit(self.store, context, params) if operation.then_limit is not None else None
+        if attempt is None:
+            return await self._write(context, operation, presented, params)
+        async with self.attempts.counting(attempt, context.now) as counted:
+            context.counted += (counted,)
+            return await self._write(context, operation, presented, params)
 
     async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         try:
@@ -284,8 +290,8 @@ class Pipeline:
         before = tx.revision
         result = self._issue(tx, context, operation, params)
         has_changed = tx.revision != before
-        if context.counted is not None:
-            self.attempts.settle(tx, context.counted)
+        for counted in context.counted:
+            self.attempts.settle(tx, counted)
         if has_changed or operation.always_audited:
             event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
             is_own_row = has_changed or operation.needs == ADMIN

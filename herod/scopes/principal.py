@@ -119,6 +119,8 @@ class Principal(msgspec.Struct, frozen=True):
         audience: the resource that the token is for (RFC 8707), if any.
         signed_in_at: for a session, when its person or credential signed in, in Unix seconds (`auth_time`).
         amr: for a session, how a person proved who they are (RFC 8176); empty for other credentials.
+        lacks_factor: a session whose account must have a second factor and has none: it may set one up, and nothing
+            else.
         is_former: the key was presented with its former secret, which stays valid for a while after a rotation.
         parts: if there are several grants, one principal for each, in the same order; a token or session is made by
             one of them. Empty otherwise.
@@ -141,6 +143,7 @@ class Principal(msgspec.Struct, frozen=True):
     audience: str | None = None
     signed_in_at: int | None = None
     amr: tuple[str, ...] = ()
+    lacks_factor: bool = False
     is_former: bool = False
     parts: "tuple[Principal, ...]" = ()
     delegation: str | None = None

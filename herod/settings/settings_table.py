@@ -155,6 +155,7 @@ class QuotaSettings:
     sessions: int = setting(
         number(1, 1000), "sessions of one account, service key, local user or group; the oldest ends", default=50
     )
+    passkeys: int = setting(number(1, 100), "passkeys of one account", default=20)
     resources: int = setting(number(1, 10_000_000), "resources of one claimant", default=10_000)
     revocations: int = setting(
         number(1000, 1_000_000),

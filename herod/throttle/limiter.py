@@ -37,7 +37,7 @@ from herod.throttle.rules import (
     take_back,
 )
 from herod.throttle.source_ranges import range_of
-from herod_client.core.errors import HerodError, RateLimited, Unauthenticated, Unavailable
+from herod_client.core.errors import HerodError, RateLimited, SecondFactorNeeded, Unauthenticated, Unavailable
 
 __all__ = ["MAX_UNWRITTEN", "AttemptLimiter"]
 
@@ -73,6 +73,9 @@ class AttemptLimiter:
         counted = CountedAttempt(attempt, now)
         try:
             yield counted
+        except SecondFactorNeeded:  # the secret was right
+            await self._give_back(counted)
+            raise
         except Unauthenticated:
             raise
         except HerodError:

@@ -12,6 +12,8 @@ to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may 
     range          on one account from a range of sources   300  30       locked
     account        on one account from anywhere             300  20 40 …  delayed
     source         on any account or code from one source   300  20 40 …  delayed
+    factor         at the second factor of one account     3600  30       locked
+                   from anywhere, with its password
     legacy         of legacy secrets from one source        300  10       locked
     legacy_range   the same from a range of sources         300  50       locked
     service        the same that a service was presented    300  100      locked
@@ -29,6 +31,10 @@ SP 800-63B, section 5.2.2) and is uncounted from the others, which otherwise sta
 reset the limits of others with it. For the same reason a correct legacy secret clears nothing, since all share one
 counter; nor does a correct ownership or client secret. Of those only misses are counted, so a caller that never misses
 is never limited. Refused attempts are not counted: a lock ends by itself.
+
+The codes of a second factor are counted by the same rules as passwords, with counters of their own. The factor rule is
+the only one that locks an account for everybody. Strangers cannot make it do so: a code is tried, and counted, only
+after the right password. Passkeys are not affected.
 
 A legacy secret is counted wherever it can be tried: as a credential, and as a question to `token.validate`,
 `token.introspect` and `auth.verify`. Who asks with a service key has a counter of its own there, or the users of a
@@ -53,6 +59,7 @@ __all__ = [
     "CLIENT",
     "CLIENT_RANGE",
     "DELAYS",
+    "FACTOR",
     "LEGACY",
     "LEGACY_RANGE",
     "LOOPBACK",
@@ -80,6 +87,7 @@ __all__ = [
     "live",
     "ownership_counter",
     "registration",
+    "second_factor_guess",
     "seconds_locked",
     "service_counter",
     "take_back",
@@ -119,6 +127,7 @@ PAIR: Final = LimitRule("pair", window=300, limit=10)
 LOOPBACK: Final = LimitRule("loopback", window=300, limit=50)
 ACCOUNT: Final = LimitRule("account", window=300, grain=30)
 SOURCE: Final = LimitRule("source", window=300, grain=30)
+FACTOR: Final = LimitRule("factor", window=3600, limit=30)
 LEGACY: Final = LimitRule("legacy", window=300, limit=10)
 OWNERSHIP: Final = LimitRule("ownership", window=300, limit=10)
 REGISTRATION: Final = LimitRule("registration", window=3600, limit=20)
@@ -176,6 +185,15 @@ def guess_at(subject: str, source: Source) -> Attempt:
     if share != exact:
         counters.append(Counter(LOOPBACK, (subject, share)))
     return Attempt(share, (*counters, *_of_range(RANGE, share, subject)), is_guess=True)
+
+
+def second_factor_guess(account_id: str, source: Source) -> Attempt:
+    """A guess at a code of an account's second factor, by who knows its password.
+
+    Six digits are few, and three codes are valid at a time: 30 guesses an hour need more than a year, on average.
+    """
+    attempt = guess_at(f"second factor {account_id}", source)
+    return Attempt(attempt.source, (*attempt.counters, Counter(FACTOR, (account_id,))), is_guess=True)
 
 
 def code_guess(source: Source) -> Attempt:

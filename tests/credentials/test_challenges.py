@@ -11,6 +11,7 @@ from herod.credentials.challenges import (
     challenge_id,
     is_challenge,
     new_challenge,
+    new_user_handle,
 )
 from herod.credentials.keyring import Keyring
 
@@ -67,3 +68,11 @@ def test_ids() -> None:
     other = new_challenge(RING, ChallengeFor.ENROL, "generation", "session", now=NOW)
     assert other != GOOD
     assert challenge_id(RING, GOOD) == challenge_id(RING, GOOD) != challenge_id(RING, other)
+
+
+def test_user_handles() -> None:
+    """A user handle has 64 bytes, the same for one challenge and others for each other one."""
+    other = new_challenge(RING, ChallengeFor.ENROL, "generation", "session", now=NOW)
+    assert new_user_handle(RING, GOOD) == new_user_handle(RING, GOOD) != new_user_handle(RING, other)
+    assert len(new_user_handle(RING, GOOD)) == 64
+    assert new_user_handle(RING, GOOD) != new_user_handle(Keyring(b"\1" * 32), GOOD)

@@ -24,6 +24,7 @@ from herod_client.core.errors import HerodError
 from herod_client.core.scope_graph import ADMIN, READ, USER
 from protocols.documents.prepared_examples import prepare
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, LOCAL_ADMIN, Harness
+from support.persons import equipped_person, params_of_person
 
 COMMANDS: Final = sorted(name for name, one in OPERATIONS.items() if one.is_command)
 # Done a second time, these find what they would do done already, or refuse it.
@@ -34,19 +35,24 @@ DONE_ONCE: Final = {
     "token.revoke", "users.add", "users.delete",
     "users.disable", "users.enable", "users.scope", "users.update",
     "apps.add", "apps.update", "apps.enable", "apps.disable", "apps.delete",
+    "factors.reset", "passkeys.delete", "passkeys.enrol", "passkeys.rename", "session.confirm", "session.passkey",
+    "totp.disable", "totp.enable",
 }  # fmt: skip
 # These do something each time: a new record, a new secret, or the end of all sessions.
 DONE_EACH_TIME: Final = {
     "keys.rotate", "resources.claim", "session.create", "session.end_all", "session.sign_in",
-    "users.password", "users.rotate_secret", "apps.rotate_secret",
+    "users.password", "users.rotate_secret", "apps.rotate_secret", "recovery.renew",
 }  # fmt: skip
 # These issue what no record shows, and are counted.
 COUNTED: Final = {"login", "oauth.register", "session.code", "token.create"}
 # A row for each, by admins only.
 ALWAYS: Final = {"backup"}
 
+SECOND_FACTORS: Final = frozenset(
+    name for name in COMMANDS if OPERATIONS[name].person is not None or name in {"session.confirm", "session.passkey"}
+)
 KINDS: Final = (
-    "client secret", "token", "session", "user key", "service key", "peer", "local admin", "legacy secret",
+    "person", "client secret", "token", "session", "user key", "service key", "peer", "local admin", "legacy secret",
 )  # fmt: skip
 UID: Final = Source(peer=Peer(uid=7, gid=7), cookie=COOKIE)
 Caller = tuple[Presented | None, Source]
@@ -63,6 +69,8 @@ def events(harness: Harness, *, after: int = 0) -> list[AuditEvent]:
 
 async def caller(harness: Harness, kind: str, scope: str) -> Caller:
     """A caller of that kind who holds the scope."""
+    if kind == "person":
+        return (await equipped_person(harness, "person@example.org", scope=scope)).cookie, ADMIN_SOURCE
     user = await harness.user(scope)
     match kind:
         case "client secret":
@@ -100,6 +108,12 @@ async def example(harness: Harness, operation: Operation, by: Caller) -> tuple[C
             cookie = await (await harness.user()).session()
             request = (await harness.call("openid.logout", None)).request
             params = {"request": request, "half": cookie.text[:COOKIE_CHARACTERS], "is_confirmed": True}
+        case name if name in SECOND_FACTORS:
+            ada = await equipped_person(harness, "factors@example.org")
+            params = await params_of_person(ada, name, params)
+            by = (ada.cookie, by[1])
+        case "factors.reset":
+            params = {"client_id": (await equipped_person(harness, "lost@example.org")).id}
         case "session.redeem":
             params["code"] = (await harness.call("session.code", LOCAL_ADMIN)).code
         case "session.sign_in":

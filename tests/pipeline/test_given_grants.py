@@ -38,18 +38,27 @@ GIVING_NOTHING = {
     "login",
     "oauth.register",
     "openid.sign_out",
+    "factors.reset",
+    "passkeys.delete",
+    "passkeys.enrol",
+    "passkeys.rename",
     "peers.remove",
+    "recovery.renew",
     "session.code",
     "session.end_all",
     "session.delete",
     "session.end",
     "token.create",
     "token.revoke",
+    "totp.disable",
+    "totp.enable",
     "users.delete",
     "users.disable",
 }
 # Strangers call them with a secret of their own: the maker is the new account, or the account that signs in.
-BY_STRANGERS = {"first_admin.create", "register", "session.redeem", "session.sign_in"}
+BY_STRANGERS = {
+    "first_admin.create", "register", "session.confirm", "session.passkey", "session.redeem", "session.sign_in",
+}  # fmt: skip
 # They shorten what they make to the caller's end, and say so in their answer.
 SHORTENED = {"auth.create_key", "session.create"}
 FOLLOWED: tuple[type[Record], ...] = (Account, ApiKey, App, PeerRule, Session)

@@ -3,7 +3,7 @@
 The attack: one account created 5,054 tokens a second.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args, get_type_hints
 
 import pytest
@@ -108,6 +108,14 @@ async def test_the_local_admin_is_not_limited(issuing: Harness) -> None:
         await issuing.admin("keys.create", name=f"k{number}", kind="service")
 
 
+def parts(hint: Any) -> Iterator[Any]:
+    """A type, and the types in it."""
+    yield hint
+    if hint != SecretText:
+        for part in get_args(hint):
+            yield from parts(part)
+
+
 def test_what_shows_a_secret_counts() -> None:
     """Every command whose answer has a secret or a token counts against `issued_per_minute`.
 
@@ -119,9 +127,7 @@ def test_what_shows_a_secret_counts() -> None:
         if isinstance(operation.result, type):
             hints = get_type_hints(operation.result, include_extras=True)
         secrets = {"access_token", "cookie", "key"} & set(hints)
-        if operation.is_command and (
-            secrets or SecretText in {part for one in hints.values() for part in (one, *get_args(one))}
-        ):
+        if operation.is_command and (secrets or SecretText in {part for one in hints.values() for part in parts(one)}):
             issuing.add(operation.name)
     assert issuing - {"oauth.register"} == {operation.name for operation in OPERATIONS.values() if operation.issues}
     assert {"token.create", "login", "register", "keys.create", "session.create", "session.code"} <= issuing

@@ -13,12 +13,15 @@ import pytest
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pagination import MAX_PAGE_BYTES, ByteBudget, fill_page
-from herod.records import Account, ApiKey, PeerRule, Revocation, Session
+from herod.pipeline.text_normalization import MAX_NAME
+from herod.records import Account, ApiKey, Passkey, PeerRule, Revocation, Session
+from herod.settings import QUOTAS
 from herod.store.store_interface import MAX_PAGE, Page, Writer
 from herod_client.core.errors import InvalidRequest
 from store.samples import app, event
 from support.connected_apps import connect_app
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, Harness, User, open_harness
+from support.persons import new_person
 
 # The longest possible names, and the largest number of them.
 FATTEST = tuple(sorted(f"{number:02}{'n' * 62}" for number in range(64)))
@@ -294,11 +297,39 @@ async def test_apps(harness: Harness) -> None:
     assert pages > 3
 
 
+async def test_passkeys(harness: Harness) -> None:
+    """All the passkeys that an account may have, with the longest names, are one page."""
+    ada = await new_person(harness)
+    await ada.enrol()
+    count, name = int(max(QUOTAS["passkeys"].kind.bounds or (0,))), "\U0001f511" * MAX_NAME
+
+    def put(tx: Writer) -> None:
+        for number in range(1, count):
+            id_ = f"{number:032}"
+            tx.put(
+                Passkey(
+                    id=id_,
+                    created_at=1,
+                    account=ada.id,
+                    name=name,
+                    credential=b"c",
+                    public_key=b"k",
+                    used_from="f" * 60,
+                )
+            )
+
+    await harness.store.write(put)
+    answer = await harness.request("GET", "/api/v1/account/passkeys", headers=ada.headers)
+    assert len(answer.response.body) < MAX_PAGE_BYTES
+    assert len(answer.json["data"]) == count == 100
+
+
 def test_every_list_is_bounded_here() -> None:
     """Every operation that answers with a page is covered above; a new one needs its own test."""
     paged = {one.name for one in OPERATIONS.values() if getattr(one.result, "__origin__", None) is Page}
     assert paged == {
         "apps.list", "audit.list", "delegations.list", "keys.list", "legacy.status", "peers.list", "resources.list",
+    "passkeys.list",
         "session.list",
         "users.list",
     }  # fmt: skip

@@ -10,10 +10,11 @@ from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import NoParams, NoTarget, Target, command
 from herod.records import Session
 from herod.scopes.principal import AuthMethod
-from herod_client.core.errors import NotFound, TargetDenied
+from herod_client.core.errors import HerodError, NotFound, TargetDenied
 from herod_client.core.scope_graph import ADMIN
 from support.connected_apps import connect_app
 from support.herod_in_memory import TCP, Harness, User
+from support.persons import equipped_person, new_person, params_of_person
 
 TARGETED = sorted(name for name, one in OPERATIONS.items() if isinstance(one.target, Target))
 # Each has its reason in the table. Losing a target must fail a test.
@@ -29,8 +30,10 @@ WITHOUT = {
     "register",
     "resources.claim",
     "session.code",
+    "session.confirm",
     "session.create",
     "session.delete",
+    "session.passkey",
     "session.redeem",
     "session.sign_in",
     "token.create",
@@ -39,6 +42,9 @@ WITHOUT = {
 }
 # Found by a tenant's secret, so an owner never holds more, and a foreign one is not found.
 BY_SECRET = {"resources.release", "resources.update"}
+# A person's own account, and their own passkeys: nobody else's can be named, or found.
+OWN_ACCOUNT = {"passkeys.enrol", "recovery.renew", "totp.disable", "totp.enable"}
+OWN = {*OWN_ACCOUNT, "passkeys.delete", "passkeys.rename"}
 # Their reference need not exist: a first rule, or one's own key.
 OPTIONAL = {"keys.create", "peers.allow"}
 
@@ -82,6 +88,15 @@ async def _session(harness: Harness, scope: str) -> dict[str, Any]:
     return {"id": session.id}
 
 
+async def _passkey(harness: Harness, scope: str) -> dict[str, Any]:
+    person = await equipped_person(harness, "other@example.org", scope=scope)
+    return {"id": (await person.call("passkeys.list")).items[0].id}
+
+
+async def _equipped(harness: Harness, scope: str) -> dict[str, Any]:
+    return {"client_id": (await equipped_person(harness, "other@example.org", scope=scope)).id}
+
+
 async def _resource(harness: Harness, scope: str) -> dict[str, Any]:
     claimed = await harness.call("resources.claim", (await harness.user("user")).basic, kind="vm", name="x", secret="s")
     return {"sid": claimed.sid, "secret": "s"}
@@ -97,6 +112,8 @@ def made_by(name: str) -> Make:
         return _owner
     if name == "peers.allow":
         return _replaced
+    if name == "factors.reset":
+        return _equipped
     target = OPERATIONS[name].target
     assert isinstance(target, Target)
     return {
@@ -107,6 +124,7 @@ def made_by(name: str) -> Make:
         "peer rule": _rule,
         "app": _app,
         "session": _session,
+        "passkey": _passkey,
         "resource": _resource,
     }[target.noun]
 
@@ -119,6 +137,8 @@ def rest(name: str, reference: dict[str, Any]) -> dict[str, Any]:
 
 async def presented(harness: Harness, name: str, scope: str, networks: list[str] | None = None) -> Presented:
     """A user with that scope, signed in by a method that the command accepts."""
+    if OPERATIONS[name].person is not None:
+        return (await new_person(harness, scope=scope, networks=networks)).cookie
     user: User = await harness.user(scope, networks)
     methods = OPERATIONS[name].methods
     return await user.session() if methods and AuthMethod.SESSION in methods else await user.bearer()
@@ -151,7 +171,7 @@ def test_a_command_says_what_it_changes() -> None:
         command("made.up", needs=ADMIN, target=NoTarget("a test"), example={})(handler)
 
 
-@pytest.mark.parametrize("name", [name for name in TARGETED if name not in OPTIONAL])
+@pytest.mark.parametrize("name", [name for name in TARGETED if name not in OPTIONAL | OWN_ACCOUNT])
 async def test_missing(harness: Harness, name: str) -> None:
     """A target that does not exist is not found, also for an admin."""
     reference = await made_by(name)(harness, "read")
@@ -160,7 +180,7 @@ async def test_missing(harness: Harness, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in TARGETED if OPERATIONS[name].needs != ADMIN and name not in OPTIONAL]
+    "name", [name for name in TARGETED if OPERATIONS[name].needs != ADMIN and name not in OPTIONAL | OWN_ACCOUNT]
 )
 async def test_foreign(harness: Harness, name: str) -> None:
     """Another account's target is not found for non-admins."""
@@ -168,7 +188,7 @@ async def test_foreign(harness: Harness, name: str) -> None:
     await refused(harness, name, await presented(harness, name, "user"), rest(name, reference), NotFound)
 
 
-@pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET])
+@pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET | OWN])
 async def test_higher(harness: Harness, name: str) -> None:
     """An admin of one network changes no target that holds more, and the audit log names the target."""
     await harness.user("admin")  # another admin, so that none is the last
@@ -181,7 +201,21 @@ async def test_higher(harness: Harness, name: str) -> None:
     assert denied.target in {*reference.values()} or name == "peers.allow"
 
 
-@pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET])
+@pytest.mark.parametrize("name", sorted(OWN))
+async def test_what_a_person_changes_of_their_own(harness: Harness, name: str) -> None:
+    """A person's change of their own succeeds, its row names what changed, and no admin's session does it for them."""
+    ada = await equipped_person(harness)
+    params = await params_of_person(ada, name, dict(OPERATIONS[name].example))
+    boss = await new_person(harness, "boss@example.org", scope="admin")
+    with pytest.raises(HerodError):
+        await boss.call(name, **params)
+    await ada.call(name, **params)
+    row = [row.event for row in harness.store.audit_rows() if row.event.operation == name][-1]
+    assert (row.outcome, row.actor) == ("ok", ada.id)
+    assert row.target == (ada.id if name in OWN_ACCOUNT - {"passkeys.enrol"} else params.get("id", row.target))
+
+
+@pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET | OWN])
 async def test_what_one_may_change(harness: Harness, name: str) -> None:
     """A permitted change succeeds, and its audit row names the target."""
     await harness.user("admin")

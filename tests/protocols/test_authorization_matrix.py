@@ -22,7 +22,7 @@ from herod.pipeline.operation_definition import Context, Operation, Surface
 from herod.protocols.credential_headers import request_credential
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
-from herod.records import ApiKey
+from herod.records import Account, ApiKey
 from herod.scopes.principal import Peer, Source
 from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import (
@@ -31,6 +31,7 @@ from support.herod_in_memory import (
     DAEMON_UID,
     LEGACY,
     NOW,
+    PASSWORD,
     TCP,
     Answer,
     Harness,
@@ -49,6 +50,7 @@ PASSES: Final = {
 PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
     "session.offer", "session.redeem", "session.status", "first_admin.status", "first_admin.create", "oauth.register",
     "openid.logout", "openid.sign_out",
+    "session.confirm", "session.passkey", "session.passkey_begin",
 }  # fmt: skip
 AUTHENTICATED: Final = {
     "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
@@ -56,6 +58,12 @@ AUTHENTICATED: Final = {
     "session.code", "session.list", "session.end", "session.end_all", "delegations.list", "delegations.get",
     "delegations.revoke",
     "session.resume",
+    "factors.get",
+}  # fmt: skip
+# only by the session of a person
+PERSON: Final = {
+    "passkeys.begin", "passkeys.enrol", "passkeys.list", "passkeys.rename", "passkeys.delete", "totp.begin",
+    "totp.enable", "totp.disable", "recovery.renew",
 }  # fmt: skip
 OPENID: Final = {"openid.userinfo"}
 READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
@@ -69,7 +77,7 @@ ADMIN: Final = {
     "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
     "peers.remove", "backup", "audit.list", "audit.verify", "legacy.status", "legacy.promote",
     "overview", "resources.count", "apps.add", "apps.list", "apps.get", "apps.update", "apps.rotate_secret",
-    "apps.enable", "apps.disable", "apps.delete",
+    "apps.enable", "apps.disable", "apps.delete", "factors.reset",
 }  # fmt: skip
 ONLY: Final = {
     "token.create": {"client_secret", "peer"},
@@ -94,6 +102,7 @@ NOT_BY_APPS: Final = {
     "auth.create_key", "auth.remove_key", "peers.allow", "peers.remove", "legacy.promote", "token.create",
     "session.create", "session.delete", "session.code", "session.end", "session.end_all", "apps.add", "apps.update",
     "apps.rotate_secret", "apps.enable", "apps.disable", "apps.delete", "delegations.revoke",
+    "factors.reset",
 }  # fmt: skip
 RELAYED: Final = {"x-forwarded-for", "via", "forwarded"}
 # Cases that are the local admin, whom MCP does not accept.
@@ -153,7 +162,7 @@ PROBED: Final = {
 
 def test_the_tables_name_every_operation() -> None:
     """An operation without a row in these tables fails the build."""
-    assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | OPENID | READ | USER | ADMIN
+    assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | OPENID | PERSON | READ | USER | ADMIN
 
 
 def _is_admitted(name: str, case: Case) -> bool:
@@ -161,6 +170,8 @@ def _is_admitted(name: str, case: Case) -> bool:
         return False
     if name in PUBLIC:
         return True
+    if case.scope is not None and name in PERSON:
+        return (case.kind, case.made_with) == ("session", "password")
     if case.scope is None or (name in ONLY and case.kind not in ONLY[name]):
         return False
     if name in NOT_BY_USER_KEYS and "user_key" in {case.kind, case.made_with}:
@@ -180,6 +191,14 @@ def _session_headers(cookie: SessionCookie) -> dict[str, str]:
     return {"cookie": f"herod_session={cookie.text}"}
 
 
+async def _by_password(harness: Harness, user: User) -> dict[str, str]:
+    """The session of a person."""
+    account = harness.store.get(Account, user.client_id)
+    assert account is not None
+    opened = await harness.call("session.sign_in", None, TCP, email=account.email, password=PASSWORD)
+    return _session_headers(SessionCookie(opened.cookie))
+
+
 async def _account_cases(harness: Harness, state: str, user: User, scope: str, networks: list[str]) -> list[Case]:
     """Every credential of an account, in one state."""
     soon = datetime.fromtimestamp(harness.clock.now + 600, UTC)
@@ -189,6 +208,7 @@ async def _account_cases(harness: Harness, state: str, user: User, scope: str, n
         ("user_key", "", {"x-api-key": key}),
         ("session", "", _session_headers(await user.session())),
         ("session", "user_key", _session_headers(await user.session(Bearer(key)))),
+        ("session", "password", await _by_password(harness, user)),
         ("client_secret", "", user.basic_header),
         ("jwt", "delegation", bearer(app_token(harness, await connect_app(harness, user, scope), ttl=3600).text)),
     ]
@@ -278,7 +298,9 @@ async def _cases(harness: Harness) -> list[Case]:
         scope = {"too low": "registrar", "read": "read", "write": "write", "owner": "owner"}.get(state, "admin")
         networks = ["lab"] if state == "other network" else ["*"]
         # A registrar cannot read and so cannot create keys: its cases are credentials of a demoted admin.
-        user = await harness.user(scope="admin" if scope == "registrar" else scope, networks=networks)
+        email = f"{state.replace(' ', '-')}@example.org"
+        held = "admin" if scope == "registrar" else scope
+        user = await harness.user(scope=held, networks=networks, email=email, password=PASSWORD)
         if scope == "registrar":
             cases += await _low_cases(harness, user)
         else:
@@ -452,6 +474,7 @@ async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> 
         "session.create", "session.sign_in", "session.delete", "session.list", "session.end", "session.offer",
         "session.redeem", "session.status", "session.resume", "first_admin.status", "first_admin.create", "overview",
         "resources.count", "openid.logout", "openid.sign_out",
+        "session.confirm", "session.passkey", "session.passkey_begin", "passkeys.begin", "passkeys.enrol",
     ],
 )  # fmt: skip
 async def test_the_dashboards_operations_are_on_no_wire(harness: Harness, name: str) -> None:

@@ -39,6 +39,8 @@ PUBLISHED = {
     "NetworkDenied": ("network_denied", 403, 4003, "unauthorized_client"),
     "CeilingExceeded": ("ceiling_exceeded", 403, 4003, "unauthorized_client"),
     "TargetDenied": ("target_denied", 403, 4003, "unauthorized_client"),
+    "SecondFactorNeeded": ("second_factor_needed", 401, 4001, "invalid_client"),
+    "SecondFactorMissing": ("second_factor_missing", 403, 4003, "unauthorized_client"),
     "PersonNeeded": ("person_needed", 403, 4003, "unauthorized_client"),
     "NotFound": ("not_found", 404, 4004, "invalid_request"),
     "Conflict": ("conflict", 409, 4009, "invalid_request"),

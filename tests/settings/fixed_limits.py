@@ -247,6 +247,20 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.credentials.totp:STEP_SECONDS"
         ),
         "recovery codes": "herod.credentials.recovery_codes:RECOVERY_CODES",
+        "characters of a code, however it is typed": "herod.operations.factors.second_factor_codes:MAX_CODE_CHARS",
+        "wrong codes for one account from everywhere, before its codes are locked": "herod.throttle.rules:FACTOR.limit",
+        "seconds for which a wrong code counts there": "herod.throttle.rules:FACTOR.window",
+        "seconds between the password and the code of a browser's sign-in": (
+            "herod.operations.factors.unfinished_sign_ins:SIGN_IN_SECONDS"
+        ),
+        "seconds for setting up an authenticator app": "herod.operations.factors.unfinished_sign_ins:SETUP_SECONDS",
+        "characters of what a browser carries between those steps": (
+            "herod.operations.factors.unfinished_sign_ins:MAX_SEALED_CHARS"
+        ),
+        "characters of a passkey's transports": "herod.operations.factors.own_passkeys:MAX_TRANSPORTS",
+        "seconds that a sign-in may be old when one changes what one signs in with": (
+            "herod.operations.factors.factor_state:FACTOR_SECONDS"
+        ),
     },
     "Audit log and logs": {
         "kinds of denial with audit rows of their own, in one minute": "herod.pipeline.denial_queue:MAX_KINDS",

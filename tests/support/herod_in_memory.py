@@ -223,6 +223,7 @@ async def open_harness(
             keyring=store.keyring,
             signing=SigningKeys(hs256_key(SECRET)),
             boot_epoch=7,
+            store_generation=store.cursor.generation,
             started_at=clock.now,
         )
         pipeline = Pipeline(store, runtime, clock=clock, process=ProcessState(operations=OPERATIONS))

@@ -103,6 +103,10 @@ class SoftAuthenticator:
             case _:
                 return self.key.sign(data, padding.PKCS1v15(), SHA256())
 
+    def learn_handle(self, text: str) -> None:
+        """Keep the user handle that it was given to enrol."""
+        self.user_handle = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
     def packed_key(self) -> bytes:
         """Its public key, in CBOR."""
         return cbor.encode(dict(self.public))

@@ -7,7 +7,17 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, line_end_note, needs_rehash, verify_password
 from herod.identity.effective_principals import account_principal
+from herod.identity.second_factors import has_second_factor, must_have_second_factor
 from herod.operations.accounts.account_creation import account_with_secret, check_accounts, hashing
+from herod.operations.factors import (
+    PWD,
+    OneTimeCode,
+    check_code,
+    code_guess_at,
+    seal_sign_in,
+    second_factor_missing,
+    second_factor_needed,
+)
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.tokens import issue_token
 from herod.pipeline.email_addresses import counted_email, find_by_email
@@ -28,7 +38,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, guess_at, registration
-from herod_client.core.errors import BadCredentials, Conflict, PermissionDenied, TargetDenied
+from herod_client.core.errors import BadCredentials, Conflict, PermissionDenied, SecondFactorMissing, TargetDenied
 from herod_client.core.scope_graph import READ
 
 __all__ = ["login", "register", "session_sign_in"]
@@ -45,6 +55,12 @@ class Login(Params, frozen=True, kw_only=True):
         IN_ANY_SPELLING,
     ]
     password: CurrentPassword
+
+
+class LoginByCode(Login, frozen=True, kw_only=True):
+    """An email and its password; `otp` is needed if the account has a second factor."""
+
+    otp: OneTimeCode | None = None
 
 
 class SignIn(Login, frozen=True, kw_only=True):
@@ -102,6 +118,10 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     return work
 
 
+def _guess_code(reader: Reader, context: Context, params: LoginByCode) -> Attempt | None:
+    return code_guess_at(reader, context, find_by_email(reader, params.email), params.otp)
+
+
 @command(
     "login",
     credential=True,
@@ -114,12 +134,22 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     http=("POST /login",),
     limit=_guess,
     prepare=_check_password,
-    failures=(BadCredentials,),
+    then_limit=_guess_code,
+    failures=(BadCredentials, SecondFactorMissing),
     always_audited=True,
 )
-def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
-    """Sign in with email and password, and get an access token with the account's scope."""
-    principal = _sign_in(tx, context, params)
+def login(tx: Writer, context: Context, params: LoginByCode) -> LoginAnswer:
+    """Sign in with email and password, and get an access token with the account's scope.
+
+    An account with a second factor also needs `otp`, a code of its authenticator app or a recovery code.
+    """
+    account, principal = _sign_in(tx, context, params)
+    if has_second_factor(tx, account.id):
+        if not params.otp:
+            raise second_factor_needed()
+        check_code(tx, context, account, params.otp)
+    elif must_have_second_factor(context.runtime.config, account):
+        raise second_factor_missing(context)
     scope = context.runtime.scope_text(principal.widest)
     token = issue_token(context, principal, scope)
     return LoginAnswer(
@@ -145,13 +175,19 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     failures=(BadCredentials,),
 )
 def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSession:
-    """Sign a browser in with email and password, with the account's full scope."""
+    """Sign a browser in with email and password, with the account's full scope.
+
+    An account with a second factor is asked for it next: `session.confirm`.
+    """
+    account, principal = _sign_in(tx, context, params)
+    if has_second_factor(tx, account.id):
+        raise second_factor_needed(seal_sign_in(context.runtime, account, context.now))
     opening = Opening(browser=params.browser, former=params.former)
-    return open_session(tx, context, _sign_in(tx, context, params), opening, amr=("pwd",))
+    return open_session(tx, context, principal, opening, amr=(PWD,))
 
 
-def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
-    """The principal whose password was verified, if the password has not changed since."""
+def _sign_in(tx: Writer, context: Context, params: Login) -> tuple[Account, Principal]:
+    """The account whose password was verified, and its principal, if the password has not changed since."""
     account = find_by_email(tx, params.email)
     checked: Checked = context.prepared
     if account is None or account.password != checked.phc:  # changed while we were hashing
@@ -160,7 +196,7 @@ def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
     if checked.renewed is not None:
         tx.put(msgspec.structs.replace(account, password=checked.renewed))
     context.principal = principal
-    return principal
+    return account, principal
 
 
 def _limit_registration(reader: Reader, context: Context, params: Register) -> Attempt | None:

@@ -25,7 +25,7 @@ from herod_client.core.errors import InvalidRequest, NotFound, Unauthenticated
 from herod_client.core.grants import Grants
 from herod_client.core.scope_graph import OWNER
 
-__all__ = ["session_end", "session_end_all", "session_list"]
+__all__ = ["end_other_sessions", "session_end", "session_end_all", "session_list"]
 
 EXAMPLE_SESSION: Final = "7f" * 32
 
@@ -203,6 +203,17 @@ def session_end_all(tx: Writer, context: Context, params: EndSessions, account: 
     else:
         subject, group = context.principal.id if account is None else account.id, _group(tx, context, account)
     context.target = subject
+    _end(tx, context, subject, group)
+    return EndedSessions(subject, ended=True)
+
+
+def end_other_sessions(tx: Writer, context: Context, account_id: str) -> None:
+    """Sign out all browsers of an account, except the calling one."""
+    _end(tx, context, account_id, account_id)
+
+
+def _end(tx: Writer, context: Context, subject: str, group: str) -> None:
+    """End the sessions of a group, or of everyone, except the calling one."""
     known = tx.get(SessionEpoch, group)
     epoch = 1 if known is None else known.epoch + 1
     tx.put(SessionEpoch(id=group, created_at=context.now, epoch=epoch))
@@ -210,11 +221,11 @@ def session_end_all(tx: Writer, context: Context, params: EndSessions, account: 
     if own is not None:
         tx.put(msgspec.structs.replace(own, epochs=session_epochs(tx, own.subject, own.maker)))
     # The epoch has ended them all; as many as fit into a page are deleted now, others when they expire.
-    for session in tx.list(Session, owner=None if params.everyone else subject, order=Order.NEWEST).items:
-        is_meant = params.everyone or session_group(session.subject, session.maker) == group
+    is_all = group == EVERYONE
+    for session in tx.list(Session, owner=None if is_all else subject, order=Order.NEWEST).items:
+        is_meant = is_all or session_group(session.subject, session.maker) == group
         if is_meant and (own is None or session.id != own.id):
             tx.delete(Session, session.id)
-    return EndedSessions(subject, ended=True)
 
 
 def _view(reader: Reader, context: Context, session: Session) -> SessionView | None:

@@ -54,6 +54,7 @@ def session_status(reader: Reader, context: Context, params: HalfOfSession) -> S
     "session.resume",
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.SESSION}),
+    enrols=True,
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
 )

@@ -111,6 +111,7 @@ def _end_in_memory(reader: Reader, context: Context, params: DeleteSession, reco
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.SESSION}),
     target=NoTarget("ends the calling session"),
+    enrols=True,
     unwritten=_end_in_memory,
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),

@@ -130,7 +130,14 @@ def stats(store: Store, context: Context, params: NoParams) -> StatsAnswer:
     )
 
 
-@query("whoami", needs=Access.AUTHENTICATED, example={}, http=("GET /api/v1/whoami",), tool=Tool("whoami"))
+@query(
+    "whoami",
+    needs=Access.AUTHENTICATED,
+    enrols=True,
+    example={},
+    http=("GET /api/v1/whoami",),
+    tool=Tool("whoami"),
+)
 def whoami(store: Store, context: Context, params: NoParams) -> WhoamiAnswer:
     """Return the principal of the presented credential, with its scope and networks."""
     principal, runtime = context.principal, context.runtime

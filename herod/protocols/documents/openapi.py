@@ -56,6 +56,7 @@ TAGS: Final[Mapping[str, str]] = {
     "audit": "What was done and what was refused, and verification that the log is intact.",
     "delegations": "Connected apps: what people let apps do in their name.",
     "documents": "Documents that describe herod, and the endpoints of other protocols.",
+    "factors": "Second factors: passkeys, authenticator apps and recovery codes, mostly changed by their person.",
     "keys": "API keys: a user key has at most its owner's grants; a service key has its own.",
     "legacy": "Secrets of older systems, and their replacement.",
     "session": "Browser sessions of the dashboard.",
@@ -70,6 +71,7 @@ TAGS: Final[Mapping[str, str]] = {
     "users": "Accounts, and their passwords and client secrets.",
 }
 SIGN_IN: Final = frozenset({"login", "register"})
+SECOND_FACTORS: Final = frozenset({"passkeys", "recovery", "totp"})
 CLIENT_FIELDS: Final[Schema] = {
     "client_id": {"type": "string", "description": "instead of the Authorization header"},
     "client_secret": {"type": "string", "format": "password", "description": "instead of the Authorization header"},
@@ -232,4 +234,5 @@ def _success(operation: Operation, route: Route) -> Schema:
 def _tag(operation: Operation) -> str:
     if operation.name in SIGN_IN:
         return "sign-in"
-    return operation.name.partition(".")[0] if "." in operation.name else "system"
+    group, dot, _ = operation.name.partition(".")
+    return "factors" if group in SECOND_FACTORS else group if dot else "system"

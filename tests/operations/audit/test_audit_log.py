@@ -28,6 +28,7 @@ from support.herod_in_memory import (
     bearer,
     open_harness,
 )
+from support.persons import new_person
 
 DAY = 86_400
 
@@ -74,11 +75,15 @@ async def test_every_command_writes_a_row(harness: Harness, name: str) -> None:
             tx.put(revocation())
         return "done"
 
-    operation = dataclasses.replace(OPERATIONS[name], handler=probe, prepare=None, limit=None, target=None, gives=None)
+    operation = dataclasses.replace(
+        OPERATIONS[name], handler=probe, prepare=None, limit=None, then_limit=None, target=None, gives=None
+    )
     params = operation.params(**operation.example)
     presented: Any = LOCAL_ADMIN
     if name in {"session.delete", "session.end"}:
         presented = await (await harness.user(scope="admin")).session()
+    elif OPERATIONS[name].person is not None:
+        presented = (await new_person(harness)).cookie
     elif name == "session.sign_in":
         presented = None
     await harness.pipeline.call(operation, params, presented, ADMIN_SOURCE)

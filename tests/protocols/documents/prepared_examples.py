@@ -16,6 +16,7 @@ from herod.records import Account, ApiKey, App, Delegation, PeerRule, Record, Re
 from herod.scopes.decisions import Access
 from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import Harness, User, bearer
+from support.persons import equipped_person, params_of_person
 
 __all__ = ["Prepared", "prepare"]
 
@@ -87,7 +88,16 @@ async def prepare(harness: Harness, operation: Operation) -> Prepared:
     if operation.openid:
         connected = await connect_app(harness, user, "read")
         headers = bearer(app_token(harness, connected, "openid profile email groups").text)
+    if operation.person is not None:
+        return await _for_person(harness, operation)
     return Prepared(headers, real)
+
+
+async def _for_person(harness: Harness, operation: Operation) -> Prepared:
+    """The session of a person, and their passkey or app in the place of the example's."""
+    person = await equipped_person(harness, "person@example.org")
+    params = await params_of_person(person, operation.name, dict(operation.example))
+    return Prepared(person.headers, {str(value): params[name] for name, value in operation.example.items()})
 
 
 async def _rename_account(harness: Harness, user: User) -> User:

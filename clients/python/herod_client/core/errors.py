@@ -36,6 +36,8 @@ __all__ = [
     "RateLimited",
     "RevokedToken",
     "RuntimeFailure",
+    "SecondFactorMissing",
+    "SecondFactorNeeded",
     "SettingsError",
     "StartupError",
     "TargetDenied",
@@ -193,6 +195,20 @@ class Disabled(Unauthenticated):
     code = "disabled"
 
 
+class SecondFactorNeeded(Unauthenticated):
+    """The password is right, and its account has a second factor: its code is needed as well.
+
+    Attributes:
+        pending: herod's own page continues with it; it is never sent as a part of an error.
+    """
+
+    code = "second_factor_needed"
+
+    def __init__(self, message: str, *, pending: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.pending = pending
+
+
 class PermissionDenied(HerodError):
     """The caller is authenticated, but not allowed to do this.
 
@@ -234,6 +250,12 @@ class PersonNeeded(PermissionDenied):
     """Only the session of a person who signed in with a passkey or a password may do this."""
 
     code = "person_needed"
+
+
+class SecondFactorMissing(PermissionDenied):
+    """The account must have a second factor and has none yet: it must set one up first."""
+
+    code = "second_factor_missing"
 
 
 class NotFound(HerodError):
