@@ -56,7 +56,6 @@ from herod.credentials.keyring import Keyring
 from herod.identity.credential_types import SessionCookie
 from herod.identity.session_secrets import COOKIE_CHARACTERS, resumed_secret
 from herod.protocols.credential_headers import SESSION_COOKIE, SESSION_COOKIE_TLS
-from herod.protocols.host_and_origin_guard import is_own_origin
 from herod.protocols.http import Request
 from herod_client.core.errors import InvalidRequest
 
@@ -117,7 +116,7 @@ def check_same_origin(request: Request) -> None:
         InvalidRequest: `Origin` is missing or not ours, or `Sec-Fetch-Site` says otherwise.
     """
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if site != "same-origin" or not is_own_origin(request.headers.get("origin", ""), request):
+    if site != "same-origin" or not request.is_from_own_page:
         raise InvalidRequest(_FOREIGN, reason="foreign_form")
 
 

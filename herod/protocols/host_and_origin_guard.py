@@ -1,22 +1,34 @@
 """The Host and Origin guard: foreign ones are refused before routing.
 
-It protects against hostile pages in the admin's browser: DNS rebinding shows in Host, a cross-site request in Origin.
+It protects against hostile pages in somebody's browser: DNS rebinding shows in Host, a cross-site request in Origin.
 """
 
+from enum import Enum, auto
 from typing import Final
 
 from herod.protocols.http import Request
-from herod_client.core.errors import ForeignOrigin, HerodError, Misdirected
+from herod.web_origins import LOOPBACK_NAMES, is_loopback_origin
+from herod_client.core.errors import Misdirected
 
-__all__ = ["HEALTH_PATH", "LOOPBACK_NAMES", "Guard", "host_of", "is_own_origin"]
+__all__ = ["HEALTH_PATH", "LOOPBACK_NAMES", "MAX_PASSED", "Guard", "PageKind", "host_of", "is_same_origin"]
 
-LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # The checks of load balancers are often HTTP/1.0 without a Host.
 HEALTH_PATH: Final = "/health"
+# Host headers that have passed are remembered: there are few, with few ports.
+MAX_PASSED: Final = 64
+
+
+class PageKind(Enum):
+    """Whose page made a browser send a request, by its Origin."""
+
+    OWN = auto()  # herod's: the same origin as the request's target, or that of the public URL
+    LISTED = auto()  # one that the settings name
+    LOOPBACK = auto()  # from any server on the visitor's own machine
+    FOREIGN = auto()  # any other, or an unknown one (`null`)
 
 
 class Guard:
-    """Checks each request's Host and Origin; `origins` are the foreign ones that may call.
+    """Checks each request's Host, and says whose page an Origin is.
 
     Args:
         hosts: host names besides loopback's that TCP requests may use: the binds' literals and the names in the
@@ -26,21 +38,38 @@ class Guard:
 
     def __init__(self, hosts: frozenset[str] = frozenset(), origins: frozenset[str] = frozenset()) -> None:
         self._hosts = LOOPBACK_NAMES | {host.lower() for host in hosts}
-        self.origins = frozenset(origin.lower() for origin in origins)
+        self._origins = frozenset(origin.lower() for origin in origins)
+        self._passed: set[str] = set()
 
-    def check(self, request: Request) -> HerodError | None:
-        """None if the request may pass, else its refusal, whose reason is `host`, `origin` or that of a mistake."""
-        headers = request.headers
-        if request.source.address != "unix" and host_of(headers.get("host", "")) not in self._hosts:
-            refused = _refuse_host(request)
-            if refused is not None:
-                return refused
-        origin = headers.get("origin")
-        if origin is not None and not is_own_origin(origin, request) and origin.lower() not in self.origins:
-            return ForeignOrigin(
-                "This origin may not call herod: add it to `origins` in the settings.", reason="origin"
-            )
+    def check_host(self, request: Request) -> Misdirected | None:
+        """None if the request may pass, else its refusal, whose reason is `host` or that of a mistake."""
+        host = request.headers.get("host", "")
+        if host in self._passed or request.source.address == "unix":
+            return None
+        if host_of(host) not in self._hosts:
+            return _refuse_host(request)
+        if len(self._passed) >= MAX_PASSED:
+            self._passed.clear()
+        self._passed.add(host)
         return None
+
+    def kind_of(self, origin: str, request: Request, public_origin: str | None) -> PageKind:
+        """Whose page sent a request.
+
+        Args:
+            origin: the Origin header, in lower case.
+            request: the request.
+            public_origin: that of the public URL, which a proxy may serve; None while it is not herod's.
+        """
+        if origin == public_origin or is_same_origin(origin, request):
+            return PageKind.OWN
+        return self.foreign_kind_of(origin)
+
+    def foreign_kind_of(self, origin: str) -> PageKind:
+        """Whose page it is if it is not herod's own."""
+        if origin in self._origins:
+            return PageKind.LISTED
+        return PageKind.LOOPBACK if is_loopback_origin(origin) else PageKind.FOREIGN
 
 
 def _refuse_host(request: Request) -> Misdirected | None:
@@ -54,11 +83,11 @@ def _refuse_host(request: Request) -> Misdirected | None:
     return Misdirected("Unknown host name: add it to `hosts` in the settings.", reason="host")
 
 
-def is_own_origin(origin: str, request: Request) -> bool:
-    """Whether this origin is the same scheme, host and port that the request goes to."""
+def is_same_origin(origin: str, request: Request) -> bool:
+    """Whether an origin, in lower case, is the same scheme, host and port that the request goes to."""
     scheme = "https" if request.source.secure else "http"
     host = request.headers.get("host", "").lower()
-    return bool(host) and origin.lower() == f"{scheme}://{host}"
+    return bool(host) and origin == f"{scheme}://{host}"
 
 
 def host_of(value: str) -> str:

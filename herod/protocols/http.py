@@ -4,7 +4,7 @@ The server builds a `Request` from bytes and writes a `Response`; this module ne
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ __all__ = [
     "SECURITY_HEADERS",
     "STRICT_TRANSPORT",
     "TWO_CREDENTIALS",
+    "Asked",
     "Handler",
     "Refuse",
     "Request",
@@ -52,6 +53,7 @@ class Request(msgspec.Struct):
             X-Herod-Secret.
         source: where the connection comes from.
         ends_with_client: set by a handler that only waits or reads: it may be cancelled when the client disconnects.
+        is_from_own_page: set by the router: its Origin is herod's own.
     """
 
     method: str
@@ -61,6 +63,7 @@ class Request(msgspec.Struct):
     body: bytes
     source: Source
     ends_with_client: bool = False
+    is_from_own_page: bool = False
 
     def __repr__(self) -> str:
         """Without headers, query and body, which hold credentials."""
@@ -91,6 +94,20 @@ class Response(msgspec.Struct, frozen=True):
         return f"Response({self.status})"
 
 
+class Asked(NamedTuple):
+    """What is known of a request that no handler gets.
+
+    Attributes:
+        method: empty if it is not known.
+        path: empty if it is not known.
+        origin: its Origin header, if it has one that can be read.
+    """
+
+    method: str = ""
+    path: str = ""
+    origin: str | None = None
+
+
 Handler = Callable[[Request], Awaitable[Response]]
-# Writes the response to a request that no handler gets: why, its method and path as far as they are known, its source.
-Refuse = Callable[[HerodError, str, str, Source], Response]
+# Writes the response to a request that no handler gets: why, what is known of it, and its source.
+Refuse = Callable[[HerodError, Asked, Source], Response]

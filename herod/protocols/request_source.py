@@ -12,17 +12,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from herod.protocols.host_and_origin_guard import host_of, is_own_origin
+from herod.protocols.host_and_origin_guard import host_of
 from herod.protocols.http import Request
-from herod.scopes.principal import Source
+from herod.scopes.principal import OTHER_ORIGIN, Source
 from herod.settings.trusted_proxies import TrustedProxies, plain_address
 from herod.web_origins import LOOPBACK_NAMES
 
-__all__ = ["MAX_PROXIES", "OTHER_ORIGIN", "forwarded_client", "is_direct", "request_source"]
+__all__ = ["MAX_PROXIES", "forwarded_client", "is_direct", "request_source"]
 
 # Trusted proxies in a row before a request's client.
 MAX_PROXIES: Final = 16
-OTHER_ORIGIN: Final = "other-origin"
 # What a browser says of requests that a page of another origin made (Fetch Metadata, section 2.3).
 OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
 
@@ -37,22 +36,18 @@ ELEMENT: Final = re.compile(rf"{PAIR}(?:;{PAIR})*\Z")
 NODE: Final = re.compile(r"(?:(\d[\d.]*)|\[([0-9A-Fa-f:.]+)\])(?::(?:\d{1,5}|_[A-Za-z0-9._-]+))?\Z", re.ASCII)
 
 
-def request_source(request: Request, proxies: TrustedProxies, origins: frozenset[str]) -> Source:
+def request_source(request: Request, proxies: TrustedProxies, page: str = "") -> Source:
     """The source of a request.
 
     Args:
         request: its source is its connection's.
         proxies: who may name a client.
-        origins: the foreign origins that may call.
+        page: the foreign origin that its Origin header names; empty if it names none, or herod's own.
     """
     source, headers = request.source, request.headers
     client = forwarded_client(request, proxies) if proxies and _is_proxy(source, proxies) else None
-    origin = ""
-    if "origin" in headers:
-        if not is_own_origin(headers["origin"], request):
-            said = headers["origin"].lower()
-            origin = said if said in origins else OTHER_ORIGIN
-    elif headers.get("sec-fetch-site") in OTHER_SITES:
+    origin = page
+    if headers.get("sec-fetch-site") in OTHER_SITES and "origin" not in headers:
         origin = OTHER_ORIGIN
     return replace(source, client=client, origin=origin) if client is not None or origin else source
 

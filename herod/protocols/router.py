@@ -7,13 +7,14 @@ from typing import Final
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.client_registration import registration_handler
+from herod.protocols.cross_origin import CrossOrigin, Headers, asked_method, is_preflight, preflight_answer, readable
 from herod.protocols.decode import unquote_segment
 from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH, DocumentRoutes
 from herod.protocols.documents.oauth_metadata import OAuthMetadata
 from herod.protocols.documents.server_metadata import LOGOUT_PATH
 from herod.protocols.error_formats import MCP_PATH, RPC_PATH, ErrorFormats, is_form_route, without_final_slash
-from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.http import NO_STORE, Handler, Request, Response
+from herod.protocols.host_and_origin_guard import Guard, PageKind, is_same_origin
+from herod.protocols.http import NO_STORE, Asked, Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
 from herod.protocols.mcp.endpoint import McpEndpoint
 from herod.protocols.oauth_forms import oauth_handler
@@ -21,8 +22,9 @@ from herod.protocols.refused_requests import note_refusal
 from herod.protocols.request_source import request_source
 from herod.protocols.responses import json_response
 from herod.protocols.rest import PathHandler, rest_handler
-from herod.scopes.principal import Source
+from herod.scopes.principal import OTHER_ORIGIN, Source
 from herod.settings.trusted_proxies import NO_PROXIES, TrustedProxies
+from herod.web_origins import origin_of
 from herod_client.core.errors import HerodError, MethodNotAllowed, NotFound, UnsupportedEncoding
 
 __all__ = ["Router"]
@@ -69,7 +71,9 @@ class Router:
         documents = DocumentRoutes(operations, pipeline.runtime)
         self._add("GET", OPENAPI_PATH, _document_handler(documents.openapi))
         self._add("GET", OPENRPC_PATH, _document_handler(documents.openrpc))
-        for path, handler in OAuthMetadata(pipeline.runtime, pipeline.now, operations.values()).handlers().items():
+        metadata = OAuthMetadata(pipeline.runtime, pipeline.now, operations.values()).handlers()
+        self._cross_origin = CrossOrigin(metadata)
+        for path, handler in metadata.items():
             self._add("GET", path, handler)
         rpc = JsonRpc(pipeline, operations, documents.openrpc_result)
         self._add("POST", "/", rpc)
@@ -96,10 +100,17 @@ class Router:
         """Answer one request."""
         if request.path[-1:] == "/":
             request.path = without_final_slash(request.path)
-        request.source = request_source(request, self._proxies, self._guard.origins)
-        refused = self._guard.check(request)
-        if refused is not None:
-            return self.refuse(refused, request.method, request.path, request.source)
+        allowed: Headers = ()
+        if "origin" in request.headers:
+            admitted = self._admit_page(request, request.headers["origin"])
+            if isinstance(admitted, Response):
+                return admitted
+            allowed = admitted
+        else:
+            request.source = request_source(request, self._proxies)
+            refused = self._guard.check_host(request)
+            if refused is not None:
+                return self.refuse(refused, Asked(request.method, request.path), request.source)
         if "service-worker" in request.headers:
             return NO_SERVICE_WORKER
         method = "GET" if request.method == "HEAD" else request.method
@@ -108,25 +119,59 @@ class Router:
             if "content-encoding" in request.headers:
                 _check_encoding(request)
             if handler is not None:
-                return await handler(request, {})
-            if self._pages is not None and f"{request.path}/".startswith(PAGES):
-                return await self._pages(request)
-            found = self._match(method, request.path)
-            return self._without_route(request) if found is None else await found[0](request, found[1])
+                response = await handler(request, {})
+            elif self._pages is not None and f"{request.path}/".startswith(PAGES):
+                response = await self._pages(request)
+            else:
+                found = self._match(method, request.path)
+                response = self._without_route(request) if found is None else await found[0](request, found[1])
         except HerodError as error:  # handlers answer their own errors
-            return self._formats.write(error, request.method, request.path)
+            response = self._formats.write(error, request.method, request.path)
+        return readable(response, allowed) if allowed else response
 
-    def refuse(self, error: HerodError, method: str, path: str, source: Source) -> Response:
+    def _admit_page(self, request: Request, sent: str) -> Response | Headers:
+        """Let a web page's request pass, without what its visitor's browser is; or the answer that it gets already.
+
+        Args:
+            request: the request, which is changed.
+            sent: its Origin header.
+
+        Returns:
+            The headers that its answer needs for the page to read it; or a refusal, or the answer to a preflight.
+        """
+        origin, config = sent.lower(), self._pipeline.runtime.config
+        kind = self._guard.kind_of(origin, request, origin_of(config.public_url) if config.has_browser_origin else None)
+        request.is_from_own_page = kind is PageKind.OWN
+        request.source = request_source(request, self._proxies, _page_name(kind, origin))
+        refused = self._guard.check_host(request)
+        if refused is not None:
+            return self.refuse(refused, Asked(request.method, request.path), request.source)
+        method = asked_method(request)
+        foreign = self._cross_origin.check(kind, method, request.path)
+        if foreign is not None:
+            return self.refuse(foreign, Asked(method, request.path, sent), request.source)
+        if is_same_origin(origin, request):
+            return ()
+        if not request.is_from_own_page:
+            request.headers = {name: value for name, value in request.headers.items() if name != "cookie"}
+        allowed = self._cross_origin.headers(kind, sent, method, request.path)
+        return preflight_answer(request, allowed) if allowed and is_preflight(request) else allowed
+
+    def refuse(self, error: HerodError, asked: Asked, source: Source) -> Response:
         """The response to a request that no handler gets, in the format of its path; noted if it is evidence.
 
         Args:
             error: why.
-            method: as far as it is known, else empty.
-            path: as far as it is known, else empty.
+            asked: what is known of the request.
             source: where the request came from.
         """
         note_refusal(self._pipeline, source, error)
-        return self._formats.write(error, method, path)
+        response = self._formats.write(error, asked.method, asked.path)
+        if asked.origin is None:
+            return response
+        kind = self._guard.foreign_kind_of(asked.origin.lower())
+        path = without_final_slash(asked.path)
+        return readable(response, self._cross_origin.headers(kind, asked.origin, asked.method, path))
 
     def _add(self, method: str, path: str, handler: PathHandler) -> None:
         segments = tuple(path.split("/"))
@@ -175,6 +220,13 @@ def _document_handler(get: Callable[[], Awaitable[bytes]]) -> PathHandler:
         return json_response(b"", shared=await get())
 
     return answer
+
+
+def _page_name(kind: PageKind, origin: str) -> str:
+    """The name of a foreign page for limits; all that the guard does not know have one."""
+    if kind is PageKind.OWN:
+        return ""
+    return OTHER_ORIGIN if kind is PageKind.FOREIGN else origin
 
 
 def _page_handler(pages: Handler) -> PathHandler:

@@ -11,10 +11,22 @@ import msgspec
 
 from herod_client.core.grants import NOTHING, Grant, Grants
 
-__all__ = ["ANONYMOUS", "NOBODY_UID", "AuthMethod", "Peer", "Principal", "PrincipalKind", "Source", "part_of"]
+__all__ = [
+    "ANONYMOUS",
+    "NOBODY_UID",
+    "OTHER_ORIGIN",
+    "AuthMethod",
+    "Peer",
+    "Principal",
+    "PrincipalKind",
+    "Source",
+    "part_of",
+]
 
 # The kernel's overflow uid, shown for processes of other user namespaces: it identifies no particular user.
 NOBODY_UID: Final = 65534
+# All foreign pages that herod does not tell apart, as a `Source.origin`.
+OTHER_ORIGIN: Final = "other-origin"
 
 
 class AuthMethod(StrEnum):

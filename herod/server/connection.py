@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import trio
 
 from herod.protocols.error_formats import without_final_slash
-from herod.protocols.http import Handler, Refuse, Request, Response
+from herod.protocols.http import Asked, Handler, Refuse, Request, Response
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
 from herod.server.logs import log_answer, shown_path
@@ -217,7 +217,8 @@ class Connection:
         except Exception:  # noqa: BLE001 - the outer boundary of a handler; logged with its traceback
             _log.exception("%s %s failed", request.method, shown_path(request.path))
             fault = InternalError("An internal error occurred: herod's log has the details.")
-            response = acceptor.refuse(fault, request.method, request.path, request.source)
+            asked = Asked(request.method, request.path, request.headers.get("origin"))
+            response = acceptor.refuse(fault, asked, request.source)
             is_last = self._reader.is_last or acceptor.is_draining
             data = self._encode(response, method=request.method, is_last=is_last)
         self.in_hand = None
@@ -284,12 +285,12 @@ class Connection:
 
     async def _refuse(self, error: HerodError) -> None:
         """Answer a request that could not be read, and close."""
-        method, path = self._reader.asked
-        response = self._acceptor.refuse(error, method, path, self._source)
-        await self._send(self._encode(response, method=method, is_last=True))
+        asked = self._reader.asked
+        response = self._acceptor.refuse(error, asked, self._source)
+        await self._send(self._encode(response, method=asked.method, is_last=True))
         log_answer(
-            method=method or "-",
-            path=without_final_slash(path) or "-",
+            method=asked.method or "-",
+            path=without_final_slash(asked.path) or "-",
             status=response.status,
             seconds=0.0,
             source=self._source.label,

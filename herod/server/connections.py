@@ -17,7 +17,7 @@ from typing import Final
 
 import trio
 
-from herod.protocols.http import Handler, Refuse, Response
+from herod.protocols.http import Asked, Handler, Refuse, Response
 from herod.protocols.responses import plain_error
 from herod.scopes.principal import Source
 from herod.server.connection import Connection
@@ -58,7 +58,7 @@ def raise_descriptor_limit(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _refuse_plainly(error: HerodError, method: str, path: str, source: Source) -> Response:
+def _refuse_plainly(error: HerodError, asked: Asked, source: Source) -> Response:
     return plain_error(error)
 
 

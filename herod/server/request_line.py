@@ -6,6 +6,7 @@ It is parsed by itself, because a request that is refused later is answered in t
 import re
 from typing import Final, NamedTuple
 
+from herod.protocols.http import Asked
 from herod_client.core.errors import MalformedRequest, MethodNotAllowed, NotImplementedHere
 
 __all__ = ["METHODS", "RequestLine", "asked_of", "parse_request_line"]
@@ -18,6 +19,8 @@ _SERVED: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _LINE: Final = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+) ([!-~]+) HTTP/1\.([01])\r\n")
 # Without the fragment that llhttp accepts.
 _ORIGIN_FORM: Final = re.compile(rb"/[!-\"$-~]*")
+# Of a head that may be malformed; an origin has no spaces (RFC 6454, section 7.1).
+_ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]{1,128})[ \t]*(?=\r\n)", re.IGNORECASE)
 _ABSOLUTE_FORM: Final = re.compile(rb"(https?)://([^/?#]+)([/?][!-\"$-~]*)?", re.IGNORECASE)
 
 
@@ -80,14 +83,16 @@ def _with_target(method: bytes, target: bytes, *, is_modern: bool) -> RequestLin
     return RequestLine(method, target, path, query, authority.decode("ascii"), scheme.lower() == b"https", is_modern)
 
 
-def asked_of(data: bytes) -> tuple[str, str]:
-    """The method and path that a head asks for, however wrong the rest is; empty if its first line is not whole."""
+def asked_of(data: bytes) -> Asked:
+    """What a head asks for, however wrong the rest is; nothing if its first line is not whole."""
     found = _LINE.match(data)
     if found is None:
-        return "", ""
+        return Asked()
     method, target, minor = found.groups()
-    known = method if method in METHODS else b""
+    known = (method if method in METHODS else b"").decode("ascii")
+    origins = _ORIGIN.findall(data.partition(b"\r\n\r\n")[0] + b"\r\n")
+    origin = origins[0].decode("ascii") if len(origins) == 1 else None
     try:
-        return known.decode("ascii"), _with_target(method, target, is_modern=minor == b"1").path
+        return Asked(known, _with_target(method, target, is_modern=minor == b"1").path, origin)
     except MalformedRequest:
-        return known.decode("ascii"), ""
+        return Asked(known, "", origin)

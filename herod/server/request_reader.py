@@ -11,7 +11,7 @@ the meaning of a head depends on nothing else.
 from enum import Enum, auto
 from typing import Final
 
-from herod.protocols.http import Request
+from herod.protocols.http import Asked, Request
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
 from herod.server.request_head import ChunkedBody, RequestHead, check_first_byte, parse_head
@@ -68,10 +68,10 @@ class RequestReader:
         return Stage.HEAD if self._input or not self._is_fresh else Stage.IDLE
 
     @property
-    def asked(self) -> tuple[str, str]:
-        """The method and path of the request that is being read, or was refused; empty if they are not known."""
+    def asked(self) -> Asked:
+        """What is known of the request that is being read, or was refused."""
         head = self._body_head
-        return asked_of(self._input) if head is None else (head.method, head.path)
+        return asked_of(self._input) if head is None else Asked(head.method, head.path, head.headers.get("origin"))
 
     @property
     def has_leftover(self) -> bool:

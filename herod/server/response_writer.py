@@ -43,6 +43,8 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 _OURS: Final = frozenset({"connection", "content-length", "date", "transfer-encoding"})
 _CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
+# Headers for one browser: caching a cookie would only retain a secret, and anybody can name an Origin of their own.
+_OF_ONE_CLIENT: Final = frozenset({"set-cookie", "access-control-allow-origin"})
 # The cache of heads: entries, and the longest.
 MAX_PREFIXES: Final = 256
 MAX_PREFIX_BYTES: Final = 4096
@@ -80,9 +82,8 @@ class AnswerWriter:
         prefix = self.prefixes.get(key)
         if prefix is None:
             prefix = self._make_prefix(response, is_last=is_last, is_secure=is_secure)
-            # A cookie is for one browser: caching it would only retain a secret.
-            is_secret = any(name.lower() == "set-cookie" for name, _ in response.headers)
-            if not is_secret and len(prefix) <= MAX_PREFIX_BYTES:
+            is_single = any(name.lower() in _OF_ONE_CLIENT and value != "*" for name, value in response.headers)
+            if not is_single and len(prefix) <= MAX_PREFIX_BYTES:
                 if len(self.prefixes) >= MAX_PREFIXES:
                     self.prefixes.clear()
                 self.prefixes[key] = prefix

@@ -40,16 +40,17 @@ A legacy secret is counted wherever it can be tried: as a credential, and as a q
 `token.introspect` and `auth.verify`. Who asks with a service key has a counter of its own there, or the users of a
 service could lock its other requests (docs/decisions/0010-counted-questions.md).
 
-A source is a share of `source_shares.py`. Every local user may send from any address of 127.0.0.0/8. Where the kernel
-does not name the user, the pair rule alone distinguishes these addresses, so that strangers lock only the one they use;
-the loopback rule limits what one of them can try from all.
+A source is a share of `source_shares.py`. Any program can say that it is a page of any origin on loopback: where there
+is no rule for a range, all pages in a source's browsers count as one, beside the source itself. Every local user may
+send from any address of 127.0.0.0/8. Where the kernel does not name the user, the pair rule alone distinguishes these
+addresses, so that strangers lock only the one they use; the loopback rule limits what one of them can try from all.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from herod.scopes.principal import Source
-from herod.throttle.source_ranges import range_of
+from herod.throttle.source_ranges import pages_together, range_of
 from herod.throttle.source_shares import exact_share_of, share_of
 
 __all__ = [
@@ -181,7 +182,11 @@ def guess_at(subject: str, source: Source) -> Attempt:
             counted like any other.
     """
     exact, share = exact_share_of(source), share_of(source)
-    counters = [Counter(PAIR, (subject, exact)), Counter(ACCOUNT, (subject,)), Counter(SOURCE, (share,))]
+    counters = [
+        Counter(PAIR, (subject, exact)),
+        Counter(ACCOUNT, (subject,)),
+        Counter(SOURCE, (pages_together(share),)),
+    ]
     if share != exact:
         counters.append(Counter(LOOPBACK, (subject, share)))
     return Attempt(share, (*counters, *_of_range(RANGE, share, subject)), is_guess=True)
@@ -199,7 +204,7 @@ def second_factor_guess(account_id: str, source: Source) -> Attempt:
 def code_guess(source: Source) -> Attempt:
     """A guess at a code that herod made: too long to be guessed, so guesses are only delayed and lock no one out."""
     share = share_of(source)
-    return Attempt(share, (Counter(SOURCE, (share,)),), is_guess=True)
+    return Attempt(share, (Counter(SOURCE, (pages_together(share),)),), is_guess=True)
 
 
 def registration(source: Source) -> Attempt:
@@ -224,7 +229,7 @@ def legacy_counters(source: Source) -> tuple[Counter, ...]:
 
 def service_counter(principal_id: str, source: Source) -> Counter:
     """The counter of wrong legacy secrets about which a service asked, with its key."""
-    return Counter(SERVICE, (principal_id, share_of(source)))
+    return Counter(SERVICE, (principal_id, pages_together(share_of(source))))
 
 
 def client_secret_counters(source: Source) -> tuple[Counter, ...]:
@@ -235,7 +240,7 @@ def client_secret_counters(source: Source) -> tuple[Counter, ...]:
 
 def ownership_counter(principal_id: str, source: Source) -> Counter:
     """The counter of resources and resource lists that a principal's secret did not open."""
-    return Counter(OWNERSHIP, (principal_id, share_of(source)))
+    return Counter(OWNERSHIP, (principal_id, pages_together(share_of(source))))
 
 
 def _of_range(law: LimitRule, share: str, *words: str) -> tuple[Counter, ...]:

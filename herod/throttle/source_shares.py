@@ -8,7 +8,8 @@
     a trusted proxy that names its client                     the client's address, and the proxy's uid over loopback
     a page of a foreign origin in somebody's browser          that browser's share, with the origin
 
-So nobody can choose among several shares, and nobody uses up the share of another user. A share is a name for limits
+So nobody can choose among several shares, except among pages, which have a limit together (`source_ranges.py`), and
+nobody uses up the share of another user. A share is a name for limits
 only: it proves nothing, and must never decide what a request may do.
 """
 

@@ -53,6 +53,8 @@ def check_format(path: str, body: Any) -> None:
 )
 async def test_before_routing(harness: Harness, path: str, headers: Mapping[str, str], status: int) -> None:
     """A foreign Host or Origin and a compressed body are refused in the path's format, known or not."""
+    if status == 403 and path.startswith("/.well-known/"):  # for everybody's pages
+        status = 405
     answer = await harness.request("POST", path, body=b"{}", headers=headers)
     assert answer.status == status
     check_format(path, answer.json)
@@ -116,6 +118,9 @@ async def test_the_document_says_so(harness: Harness) -> None:
                 ({"content-encoding": "br"}, 415),
             ):
                 answer = await harness.request(method.upper(), path, headers=headers)
+                if "origin" in headers and path.startswith("/.well-known/"):  # for everybody's pages
+                    assert (answer.status, "403" in responses) == (200, False)
+                    continue
                 assert answer.status == status
                 if str(status) in responses:
                     name = responses[str(status)]["$ref"].rpartition("/")[2].removesuffix(str(status))

@@ -3,7 +3,7 @@
 import pytest
 
 from herod.protocols.error_codes import row_of
-from herod.protocols.host_and_origin_guard import Guard, host_of
+from herod.protocols.host_and_origin_guard import MAX_PASSED, Guard, PageKind, host_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from support.herod_in_memory import ADMIN_SOURCE, TCP, Harness
@@ -12,8 +12,8 @@ TLS = Source(address="127.0.0.1", secure=True)
 
 
 def status(headers: dict[str, str], source: Source = TCP, guard: Guard | None = None) -> int | None:
-    """The guard's status; None if it lets the request pass."""
-    refused = (guard or Guard()).check(Request("GET", "/health", "", headers, b"", source))
+    """The status of the refusal of a request's Host; None if it may pass."""
+    refused = (guard or Guard()).check_host(Request("GET", "/health", "", headers, b"", source))
     return None if refused is None else row_of(refused).http
 
 
@@ -58,24 +58,47 @@ def test_any_host_on_a_unix_socket() -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "source", "expected"),
+    ("origin", "source", "kind"),
     [
-        ("http://localhost:3350", TCP, None),
-        ("https://localhost:3350", TCP, 403),
-        ("https://localhost:3350", TLS, None),
-        ("http://localhost", TCP, 403),
-        ("http://localhost:4000", TCP, 403),
-        ("http://evil.example", TCP, 403),
-        ("null", TCP, 403),
-        ("", TCP, 403),
-        ("https://console.example", TCP, None),
-        ("http://evil.example", ADMIN_SOURCE, 403),
+        ("http://localhost:3350", TCP, PageKind.OWN),
+        ("https://localhost:3350", TLS, PageKind.OWN),
+        ("https://auth.example.org", TCP, PageKind.OWN),
+        ("https://localhost:3350", TCP, PageKind.LOOPBACK),
+        ("http://localhost", TCP, PageKind.LOOPBACK),
+        ("http://localhost:4000", TCP, PageKind.LOOPBACK),
+        ("http://127.0.0.1:3350", TCP, PageKind.LOOPBACK),
+        ("http://[::1]:3350", TCP, PageKind.LOOPBACK),
+        ("https://console.example", TCP, PageKind.LISTED),
+        ("http://console.example", TCP, PageKind.FOREIGN),
+        ("https://auth.example.org:8443", TCP, PageKind.FOREIGN),
+        ("http://evil.example", TCP, PageKind.FOREIGN),
+        ("http://evil.example", ADMIN_SOURCE, PageKind.FOREIGN),
+        ("http://localhost:3350.evil.example", TCP, PageKind.FOREIGN),
+        ("http://user@localhost:3350", TCP, PageKind.FOREIGN),
+        ("http://localhost:3350/", TCP, PageKind.FOREIGN),
+        ("http://localhost:3350 http://localhost:4000", TCP, PageKind.FOREIGN),
+        ("null", TCP, PageKind.FOREIGN),
+        ("", TCP, PageKind.FOREIGN),
     ],
 )
-def test_origins(origin: str, source: Source, expected: int | None) -> None:
-    """Own and listed origins are accepted; the opaque `null` is foreign."""
-    guard = Guard(origins=frozenset({"https://console.example"}))
-    assert status({"host": "localhost:3350", "origin": origin}, source, guard) == expected
+def test_whose_page_it_is(origin: str, source: Source, kind: PageKind) -> None:
+    """Own are the target's own origin and the public URL's; the others are listed, on loopback, or foreign."""
+    guard = Guard(origins=frozenset({"https://Console.example"}))
+    request = Request("GET", "/health", "", {"host": "localhost:3350"}, b"", source)
+    assert guard.kind_of(origin, request, "https://auth.example.org") is kind
+
+
+def test_a_public_url_that_somebody_else_may_hold() -> None:
+    """While the public URL may be another process', its origin is like any other on loopback."""
+    request = Request("GET", "/health", "", {"host": "127.0.0.1:3350"}, b"", TCP)
+    assert Guard().kind_of("http://localhost:3350", request, None) is PageKind.LOOPBACK
+
+
+def test_remembered_hosts_are_bounded() -> None:
+    """Any number of ports is accepted, and few are remembered."""
+    guard = Guard()
+    assert {status({"host": f"localhost:{port}"}, guard=guard) for port in range(1000)} == {None}
+    assert len(vars(guard)["_passed"]) <= MAX_PASSED
 
 
 def test_a_host_without_its_port() -> None:

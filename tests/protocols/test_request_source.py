@@ -1,17 +1,20 @@
 """The source of a request: who a trusted proxy names, and which page a browser names."""
 
+from dataclasses import replace
+
 import pytest
 
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Request
-from herod.protocols.request_source import MAX_PROXIES, OTHER_ORIGIN, request_source
+from herod.protocols.request_source import MAX_PROXIES, request_source
 from herod.protocols.router import Router
-from herod.scopes.principal import Peer, Source
+from herod.scopes.principal import OTHER_ORIGIN, Peer, Source
 from herod.settings.setting_kinds import FoundSetting
 from herod.settings.trusted_proxies import TrustedProxies, parse_trusted_proxies
+from herod.throttle.rules import guess_at, ownership_counter, service_counter
 from herod.throttle.source_shares import share_of
-from support.herod_in_memory import COOKIE, Harness
+from support.herod_in_memory import COOKIE, PASSWORD, Harness
 from support.wrong_guesses import tcp, uid
 
 
@@ -27,8 +30,7 @@ UNIX_PROXY = uid(33)
 
 def source_of(headers: dict[str, str], source: Source = PROXY, proxies: TrustedProxies = PROXIES) -> Source:
     """The source of a request with these headers."""
-    request = Request("GET", "/health", "", {"host": "localhost", **headers}, b"", source)
-    return request_source(request, proxies, frozenset({"https://app.example.org"}))
+    return request_source(Request("GET", "/health", "", {"host": "localhost", **headers}, b"", source), proxies)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,8 @@ def test_who_is_trusted(source: Source, is_trusted: bool) -> None:
         ({}, ""),
         ({"origin": "http://localhost"}, ""),
         ({"origin": "HTTPS://App.example.org"}, "https://app.example.org"),
-        ({"origin": "http://localhost:8080"}, OTHER_ORIGIN),
+        ({"origin": "http://LOCALHOST:8080"}, "http://localhost:8080"),
+        ({"origin": "http://localhost:08080"}, OTHER_ORIGIN),
         ({"origin": "https://evil.example"}, OTHER_ORIGIN),
         ({"origin": "null"}, OTHER_ORIGIN),
         ({"sec-fetch-site": "cross-site"}, OTHER_ORIGIN),
@@ -160,10 +163,13 @@ def test_who_is_trusted(source: Source, is_trusted: bool) -> None:
         ({"sec-fetch-site": "none"}, ""),
     ],
 )
-def test_a_foreign_page(headers: dict[str, str], origin: str) -> None:
-    """A page of another origin is a source of its own, and cannot choose among many."""
-    me = tcp("127.0.0.1", uid=1000)
-    assert source_of(headers, me).origin == origin
+async def test_a_foreign_page(harness: Harness, headers: dict[str, str], origin: str) -> None:
+    """A page of another origin is a source of its own; those that herod does not know are one."""
+    guard = Guard(origins=frozenset({"https://app.example.org"}))
+    router = Router(harness.pipeline, OPERATIONS, guard)
+    request = Request("GET", "/health", "", {"host": "localhost", **headers}, b"", tcp("127.0.0.1", uid=1000))
+    await router(request)
+    assert request.source.origin == origin
 
 
 async def test_a_page_does_not_lock_its_reader(harness: Harness) -> None:
@@ -177,7 +183,54 @@ async def test_a_page_does_not_lock_its_reader(harness: Harness) -> None:
 
     assert [await status("wrong", origin=page) for _ in range(11)] == [401] * 10 + [429]
     assert await status("legacy-admin-secret", origin=page) == 429
+    assert await status("legacy-admin-secret", origin="http://localhost:6274") == 200
     assert await status("legacy-admin-secret") == 200
+
+
+async def test_origins_do_not_multiply_guesses(harness: Harness) -> None:
+    """Who claims to be a page of ever another origin on loopback is locked like one range, and locks only pages."""
+
+    async def status(secret: str, **more: str) -> int:
+        sent = {"host": "localhost", "x-herod-secret": secret, **more}
+        source = tcp("127.0.0.1", uid=1000)
+        return (await harness.router(Request("GET", "/api/v1/users", "", sent, b"", source))).status
+
+    tried = [await status("wrong", origin=f"http://localhost:{8000 + number}") for number in range(60)]
+    assert tried == [401] * 50 + [429] * 10
+    assert await status("legacy-admin-secret", origin="http://localhost:9000") == 429
+    assert await status("legacy-admin-secret") == 200
+    assert (await harness.request("GET", "/health", source=tcp("127.0.0.1", uid=1001))).status == 200
+
+
+async def test_origins_do_not_multiply_guesses_at_passwords(harness: Harness) -> None:
+    """The same holds for passwords by JSON-RPC, where pages may call `login`."""
+    await harness.admin("users.add", email="ada@example.org", password=PASSWORD, scope="read")
+    source = tcp("127.0.0.1", uid=1000)
+
+    async def sign_in(password: str, port: int) -> str:
+        params = {"email": "ada@example.org", "password": password}
+        headers = {"origin": f"http://localhost:{port}"} if port else {}
+        answer = await harness.rpc("login", params, headers=headers, source=source)
+        return str(answer.get("error", {}).get("data", {}).get("code", "ok"))
+
+    tried = [await sign_in(f"wrong password {number}", 8000 + number // 5) for number in range(12)]
+    assert tried == ["bad_credentials"] * 12
+    counters = [one.words for one in guess_at("ada", replace(source, origin="http://localhost:1")).counters]
+    assert counters == [
+        ("ada", "uid:1000 http://localhost:1"),
+        ("ada",),
+        ("uid:1000 pages",),
+        ("ada", "uid:1000 pages"),
+    ]
+    assert await sign_in(PASSWORD, 0) == "ok"
+
+
+def test_origins_do_not_multiply_what_a_principal_may_miss() -> None:
+    """The counters of a principal do not distinguish pages either."""
+    pages = [replace(tcp("127.0.0.1", uid=1000), origin=f"http://localhost:{port}") for port in (1, 2)]
+    for counter in (ownership_counter, service_counter):
+        assert len({counter("ada", page) for page in pages}) == 1
+        assert counter("ada", pages[0]) != counter("ada", tcp("127.0.0.1", uid=1000))
 
 
 async def test_limits_and_logs_go_by_the_client(harness: Harness) -> None:

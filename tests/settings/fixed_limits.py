@@ -50,6 +50,10 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     },
     "Requests": {
         "trusted proxies in a row, before the client of a request": "herod.protocols.request_source:MAX_PROXIES",
+        "headers for an MCP tool's arguments that a page of another origin may send": (
+            "herod.protocols.cross_origin:MAX_MCP_PARAMS"
+        ),
+        "seconds that a browser may remember what such a page may send": "herod.protocols.cross_origin:PREFLIGHT_AGE",
         "headers in a request": "herod.server.connection_limits:Limits.headers",
         "bytes of a request's body": "herod.protocols.http:MAX_BODY",
         "depth of JSON": "herod.protocols.strict_json:MAX_DEPTH",
@@ -331,6 +335,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "headers of tokens kept in memory": "herod_client.core.access_tokens:_MAX_KNOWN_HEADERS",
         "sets of scopes kept in memory": "herod_client.core.scope_graph:MAX_REMEMBERED",
         "characters of a required scope kept in memory": "herod_client.core.scope_graph:MAX_REMEMBERED_CHARS",
+        "Host headers that were accepted, kept in memory": "herod.protocols.host_and_origin_guard:MAX_PASSED",
         "copies of a metadata document for different aliases kept in memory": (
             "herod.protocols.documents.oauth_metadata:MAX_COPIES"
         ),

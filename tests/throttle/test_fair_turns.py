@@ -219,9 +219,18 @@ async def test_the_past_of_sources_is_bounded(autojump_clock: MockClock) -> None
         ("2001:db8:1:2::/64", "2001:db8:1::/48"),
         ("x::/64", "x::/64"),
         ("unix", "unix"),
+        ("uid:1000 http://localhost:6274", "uid:1000 pages"),
+        ("uid:1000 other-origin", "uid:1000 pages"),
+        ("uid:1000 pages", "uid:1000 pages"),
+        ("uid:100001 https://app.example.org", "uids:100000-165535 pages"),
+        ("2001:db8:1:2::/64 http://localhost:1", "2001:db8:1::/48 pages"),
+        ("127.0.0.0/8 uid:0", "127.0.0.0/8 uid:0"),
+        ("127.0.0.0/8 uid:0 http://[::1]:80", "127.0.0.0/8 uid:0 pages"),
+        ("192.0.2.7 by uid:33", "192.0.2.7 by uid:33"),
+        ("192.0.2.7 by uid:33 http://localhost:1", "192.0.2.7 by uid:33 pages"),
     ],
 )
 def test_the_range_of_a_source(source: str, expected: str) -> None:
-    """Subordinate uids and the networks of one IPv6 site belong together; other sources are on their own."""
+    """Subordinate uids, the networks of one IPv6 site, and all pages of one browser's user belong together."""
     name: Callable[[str], str] = range_of
     assert name(source) == expected

@@ -5,6 +5,7 @@ They need no credential, and contain nothing beyond the public code.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import trio
@@ -73,8 +74,9 @@ class DocumentRoutes:
         return config.graph.generation, config.public_url
 
 
-def _document(name: str, summary: str) -> Schema:
-    """The path item of a public document."""
+def _document(name: str, summary: str, *, is_for_all_pages: bool = False) -> Schema:
+    """The path item of a public document; pages of every origin may read it, or only herod's own and the listed."""
+    refusals = (400, 413, 421) if is_for_all_pages else (400, 403, 413, 421)
     answer = {
         "description": "The document.",
         "content": {JSON: {"schema": {"type": "object", "additionalProperties": True}}},
@@ -86,9 +88,12 @@ def _document(name: str, summary: str) -> Schema:
             "description": "Needs no credential.",
             "tags": ["documents"],
             "security": [],
-            "responses": {"200": answer, **{str(status): failure(status) for status in (400, 403, 413, 421)}},
+            "responses": {"200": answer, **{str(status): failure(status) for status in refusals}},
         }
     }
+
+
+_for_all_pages: Final = partial(_document, is_for_all_pages=True)
 
 
 PAGE: Final[Schema] = {
@@ -177,9 +182,9 @@ FURTHER: Final[Mapping[str, Schema]] = {
     "/": {"get": PAGE, **_rpc("rpc_at_root")},
     "/rpc": _rpc("rpc"),
     "/mcp": MCP_ITEM,
-    SERVER_PATH: _document("server_metadata", "Where and how to get tokens (RFC 8414)."),
-    OPENID_PATH: _document("openid_metadata", "The same, where OpenID Connect clients look (Discovery 1.0)."),
-    RESOURCE_PATH: _document("resource_metadata", "What herod accepts as a credential (RFC 9728)."),
-    f"{RESOURCE_PATH}/mcp": _document("mcp_metadata", "What `/mcp` accepts as a credential (RFC 9728)."),
-    JWKS_PATH: _document("jwks", "The public keys that verify tokens now (RFC 7517, RFC 8037)."),
+    SERVER_PATH: _for_all_pages("server_metadata", "Where and how to get tokens (RFC 8414)."),
+    OPENID_PATH: _for_all_pages("openid_metadata", "The same, where OpenID Connect clients look (Discovery 1.0)."),
+    RESOURCE_PATH: _for_all_pages("resource_metadata", "What herod accepts as a credential (RFC 9728)."),
+    f"{RESOURCE_PATH}/mcp": _for_all_pages("mcp_metadata", "What `/mcp` accepts as a credential (RFC 9728)."),
+    JWKS_PATH: _for_all_pages("jwks", "The public keys that verify tokens now (RFC 7517, RFC 8037)."),
 }
