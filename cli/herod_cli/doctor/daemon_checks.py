@@ -4,8 +4,10 @@ import os
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import click
 
@@ -24,6 +26,9 @@ __all__ = ["check_daemon"]
 Answers: TypeAlias = tuple[object, object]
 
 JWKS: Final = "/.well-known/jwks.json"
+SERVER_METADATA: Final = "/.well-known/oauth-authorization-server"
+# What a daemon says that no browser can reach (RFC 6761, section 6.4).
+NOWHERE: Final = "http://herod.invalid"
 # A legacy secret that was not used for this long can be removed.
 QUIET: Final = timedelta(days=30)
 
@@ -149,6 +154,7 @@ def _check_answers(invocation: Invocation, client: Client, answers: Answers | Cl
             "then repeat what was revoked, disabled or deleted meanwhile: its log names that, and a restart undoes it",
         )
     yield from _check_addresses(health.get("missing_addresses"))
+    yield from _check_public_url(client)
     yield _check_version(version.get("version"))
     yield _check_identity(invocation, client)
     yield from _check_audit_file(client)
@@ -203,6 +209,36 @@ def _check_addresses(missing: object) -> Iterator[Finding]:
         f"The daemon does not listen on {' and '.join(addresses)}, and whoever does gets what clients send there.{who}",
         fix if holders else "read the daemon's log, which says why; `--bind` names where it listens",
     )
+
+
+def _check_public_url(client: Client) -> Iterator[Finding]:
+    """Report where browsers and apps reach the daemon, and what keeps people from having passkeys there."""
+    try:
+        answer = client.get(SERVER_METADATA, identity=Anonymous())
+    except ClientError:
+        return
+    url = answer.get("issuer") if isinstance(answer, dict) else None
+    if not isinstance(url, str):
+        return
+    if url == NOWHERE:
+        yield ok("public-url", "No browser can reach the daemon, so nobody signs in at its pages.")
+        return
+    parts = urlsplit(url)
+    fix = "set public_url to http://localhost:PORT, or to https:// with a name"
+    if _is_address(parts.hostname or ""):
+        yield warn("public-url", f"The public URL is {url}, and a passkey cannot belong to an address.", fix)
+    elif parts.scheme != "https" and parts.hostname != "localhost":
+        yield warn("public-url", f"The public URL is {url}, and browsers offer no passkeys without TLS.", fix)
+    else:
+        yield ok("public-url", f"Browsers and apps reach the daemon at {url}. Passkeys belong to that name.")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_legacy(client: Client) -> Iterator[Finding]:

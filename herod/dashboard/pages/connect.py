@@ -40,7 +40,7 @@ class ConnectPage:
             "connect.html",
             visit,
             binds=deployment.binds,
-            public_url=runtime.config.public_url,
+            public_url=runtime.config.public_url if runtime.config.has_browser_origin else None,
             socket=socket,
             url=url,
             algorithm=runtime.signing.current.algorithm,

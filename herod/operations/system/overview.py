@@ -57,7 +57,7 @@ class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     uptime: int
     binds: list[str]
-    public_url: str
+    public_url: str | None
     store: str
     store_path: str | None
     store_bytes: int | None
@@ -96,7 +96,7 @@ async def _look(store: Store, context: Context, params: NoParams) -> OverviewAns
         version=runtime.config.version,
         uptime=max(0, now - runtime.started_at),
         binds=list(deployment.binds),
-        public_url=runtime.config.public_url,
+        public_url=runtime.config.public_url if runtime.config.has_browser_origin else None,
         store="memory" if deployment.store_path is None else "SQLite",
         store_path=deployment.store_path,
         store_bytes=store_bytes,

@@ -63,6 +63,32 @@ def test_stale_socket(machine: Path, herod: Typed) -> None:
     assert "herod serve" in _checks(herod, 1)["daemon"][0]["fix"]
 
 
+@pytest.mark.parametrize(
+    ("issuer", "result", "words"),
+    [
+        ("http://localhost:3350", "ok", "reach the daemon at http://localhost:3350"),
+        ("https://auth.example.org/x", "ok", "Passkeys belong to that name"),
+        ("http://herod.invalid", "ok", "No browser can reach the daemon"),
+        ("http://127.0.0.1:3350", "warn", "cannot belong to an address"),
+        ("https://[2001:db8::1]", "warn", "cannot belong to an address"),
+        ("http://herod.lan:3350", "warn", "without TLS"),
+    ],
+)
+def test_the_public_url(daemon: FakeDaemon, herod: Typed, issuer: str, result: str, words: str) -> None:
+    """The public URL is said, and a warning where people cannot have passkeys."""
+    daemon.routes["GET", "/.well-known/oauth-authorization-server"] = json_reply({"issuer": issuer})
+    checks = _checks(herod, 0)
+    assert _result(checks, "public-url") == result
+    assert words in checks["public-url"][0]["text"]
+
+
+@pytest.mark.parametrize("reply", [json_reply({"issuer": 1}), json_reply([]), json_reply({}, 404)])
+def test_a_public_url_that_is_not_said(daemon: FakeDaemon, herod: Typed, reply: Reply) -> None:
+    """Without metadata, nothing is said of it."""
+    daemon.routes["GET", "/.well-known/oauth-authorization-server"] = reply
+    assert "public-url" not in _checks(herod, 0)
+
+
 def test_bad_address(herod: Typed) -> None:
     """An invalid address fails."""
     assert _result(_checks(herod, 1, "--url", "nowhere"), "address") == "fail"
