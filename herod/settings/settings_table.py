@@ -304,7 +304,8 @@ class Settings:
     )
     origins: frozenset[str] = setting(
         WORDS,
-        "Origins accepted besides herod's own, as `scheme://host[:port]`.",
+        "Origins whose pages may call, besides herod's own and, for the API, those on loopback; as "
+        "`scheme://host[:port]`.",
         default=(),
         parse=_origins,
         is_flag=False,

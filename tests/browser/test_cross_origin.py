@@ -68,7 +68,7 @@ def app(request: pytest.FixtureRequest, browser: Browser, daemon: Daemon, port: 
 
 
 def fetch(page: Page, url: str, **options: Any) -> dict[str, Any]:
-    """What the page's script gets from fetch()."""
+    """What a script of the page gets for a request."""
     answer: dict[str, Any] = page.evaluate(FETCH, [url, options])
     return answer
 
