@@ -37,6 +37,7 @@ from herod.maintenance.sessions_of_removed_secrets import end_sessions_of_remove
 from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.operations.audit import AuditRetention
 from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.client_documents.document_fetcher import DocumentFetcher
 from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.process_state import ProcessState
 from herod.pipeline.process.steady_clock import SteadyClock, load_steady_clock
@@ -121,7 +122,9 @@ async def _main(
     async with store:
         steady, runtime = await _prepare(settings, graph, store, public_names(settings, listeners))
         deployment = replace(describe(settings, listeners, certificates), audit_file=copies.file_state)
-        process = ProcessState(operations=OPERATIONS, deployment=deployment, steady=steady)
+        process = ProcessState(
+            operations=OPERATIONS, deployment=deployment, steady=steady, documents=DocumentFetcher(herod.__version__)
+        )
         watch_loop = LoopWatch() if settings.log_level == "debug" else None
         pipeline = (Pipeline if watch_loop is None else WatchedPipeline)(store, runtime, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | listeners.hosts, origins=settings.origins)
@@ -294,6 +297,7 @@ async def _make_runtime(
             registration=settings.registration,
             second_factor=settings.second_factor,
             dynamic_apps=settings.dynamic_apps,
+            client_documents=settings.client_documents,
             legacy=legacy_secrets(settings, store.keyring),
             daemon_uid=os.getuid(),
             quotas=settings.quotas,

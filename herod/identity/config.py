@@ -29,6 +29,7 @@ class Config:
             redirect of an app may lead there.
         second_factor: whose accounts must have a second factor (`identity/second_factors.py`).
         dynamic_apps: whether apps may register themselves; see `takes_dynamic_apps`.
+        client_documents: whether documents of apps may be fetched, for people who signed in.
         daemon_uid: the uid whose processes are local admin if they send the cookie; so are root's.
         quotas: how much one principal may store or be issued.
     """
@@ -46,6 +47,7 @@ class Config:
     registration: Literal["open", "closed"]
     second_factor: Literal["off", "admin", "all"] = "off"
     dynamic_apps: Literal["loopback", "off"] = "loopback"
+    client_documents: Literal["on", "off"] = "on"
     legacy: LegacySecrets
     daemon_uid: int
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
@@ -54,6 +56,11 @@ class Config:
     def takes_dynamic_apps(self) -> bool:
         """Whether apps may register themselves, and those that did are known: never behind a public URL."""
         return self.dynamic_apps == "loopback" and is_loopback_origin(origin_of(self.public_url))
+
+    @property
+    def fetches_documents(self) -> bool:
+        """Whether documents of apps may be fetched, for people who signed in."""
+        return self.client_documents == "on"
 
     @property
     def roots(self) -> frozenset[str]:

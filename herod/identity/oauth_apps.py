@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from herod.credentials.dynamic_client_ids import DynamicApp, looks_dynamic, open_client_id
+from herod.identity.client_documents import parse_client_url, shipped_document
 from herod.identity.registered_apps import registered_app
 from herod.identity.runtime_state import Runtime
 from herod.records import App
@@ -19,6 +20,7 @@ from herod.store.store_interface import Reader
 __all__ = ["NO_SECRET", "UNNAMED", "AppOrigin", "OAuthApp", "find_app"]
 
 NO_SECRET: Final = "none"  # noqa: S105 - a `token_endpoint_auth_method` (RFC 7591, section 2)
+DOCUMENT_PREFIX: Final = "https://"
 UNNAMED: Final = "An app without a name"
 
 
@@ -48,7 +50,9 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
         admits_unconfirmed: accounts that no admin made or confirmed may sign in to it.
         sends_unconfirmed_email: it is told the email of such accounts.
         expands_scope: its tokens for resources other than herod name every scope that theirs include.
-        document_age: Unix seconds at which herod's copy of its document was made; None if it has none.
+        document_age: Unix seconds at which herod's copy of its document was made; None if it has none. An app by URL
+            without a copy has no redirect: herod has to fetch the document before a person can be asked.
+        is_shipped: the copy came with herod.
     """
 
     id: str
@@ -67,6 +71,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
     sends_unconfirmed_email: bool = False
     expands_scope: bool = False
     document_age: int | None = None
+    is_shipped: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -79,8 +84,31 @@ def find_app(reader: Reader, runtime: Runtime, client_id: str) -> OAuthApp | Non
     if looks_dynamic(client_id):
         app = open_client_id(runtime.keyring, client_id) if runtime.config.takes_dynamic_apps else None
         return None if app is None else _dynamic(client_id, app)
+    if client_id.startswith(DOCUMENT_PREFIX):
+        return _described(runtime, client_id)
     registered = registered_app(reader, runtime, client_id)
     return None if registered is None else _registered(registered)
+
+
+def _described(runtime: Runtime, url: str) -> OAuthApp | None:
+    """The app of a document, as far as it is known: another daemon, or this one before a restart, may know more."""
+    config = runtime.config
+    fetched = runtime.client_documents.get(url) if config.fetches_documents else None
+    document = fetched or shipped_document(url)
+    if document is None:
+        parsed = parse_client_url(url, config.own_origins) if config.fetches_documents else None
+        if parsed is None:
+            return None
+        return OAuthApp(id=url, name=parsed.host, origin=AppOrigin.DOCUMENT, redirect_uris=())
+    return OAuthApp(
+        id=url,
+        name=document.name,
+        origin=AppOrigin.DOCUMENT,
+        redirect_uris=document.redirect_uris,
+        grants=document.grants,
+        document_age=document.at,
+        is_shipped=fetched is None,
+    )
 
 
 def _registered(app: App) -> OAuthApp:

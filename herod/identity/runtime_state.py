@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from herod.credentials.keyring import Keyring
+from herod.identity.client_documents import DocumentCache
 from herod.identity.config import Config
 from herod.identity.one_time_codes import OneTimeCodes
 from herod.identity.session_activity import SessionActivity
@@ -44,6 +45,7 @@ class Runtime:
         config: the settings in force.
         boot_epoch: random at each start; tokens and sessions of the local admin carry it and end with the process.
         store_generation: of the store (`Cursor.generation`): challenges of a replaced store end with it.
+        client_documents: the documents of apps that were fetched.
         grants: a cache of grants, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         is_stopping: the daemon is stopping: no request may keep waiting.
@@ -64,6 +66,7 @@ class Runtime:
     store_generation: str = ""
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
+    client_documents: DocumentCache = field(default_factory=DocumentCache)
     revoked: dict[str, int] = field(default_factory=dict)
     is_stopping: bool = False
     switched_off: set[str] = field(default_factory=set)

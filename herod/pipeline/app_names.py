@@ -35,9 +35,8 @@ def parse_app_name(text: str) -> str:
     for word in WORDS.findall(name):
         used = {_alphabet(letter) for letter in word} & ALPHABETS
         if len(used) > 1:
-            raise InvalidRequest(
-                f"The name has a word with letters of several alphabets, {' and '.join(sorted(used)).title()}: use one."
-            )
+            named = " and ".join(alphabet.capitalize() for alphabet in sorted(used))
+            raise InvalidRequest(f"The name has a word with letters of several alphabets, {named}: use one.")
     check_reserved(name, look_alike=name.casefold().translate(LOOK_ALIKES))
     return name
 

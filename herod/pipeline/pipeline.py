@@ -191,6 +191,7 @@ class Pipeline:
         Called every second, and once at shutdown to write everything.
         """
         await self.attempts.flush()
+        self.runtime.client_documents.expire(self._clock())
         if not await self.process.legacy_usage.flush(self.store, now=self._clock(), is_last=is_last):
             self._say_unwritten("the uses of legacy secrets", is_last=is_last)
         now = None if is_last else self._clock()

@@ -263,6 +263,12 @@ class Settings:
         "person then allows.",
         default="loopback",
     )
+    client_documents: Literal["on", "off"] = setting(
+        choice("on", "off"),
+        "Whether herod fetches the document that describes an app, from public addresses, once a person has signed in. "
+        "Copies of well-known agents' documents come with herod.",
+        default="on",
+    )
     bootstrap_admin_key: str | None = setting(
         TEXT, "Create a service key of this name with scope admin, once.", metavar="NAME", parse=_key_name
     )

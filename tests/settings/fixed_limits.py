@@ -182,6 +182,28 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         ),
         "rotations of a refresh token in a family": "herod.credentials.refresh_tokens:MAX_NUMBER",
     },
+    "Documents of apps": {
+        "bytes of a document that describes an app": (
+            "herod.pipeline.client_documents.document_parser:MAX_DOCUMENT_BYTES"
+        ),
+        "redirect URIs that are read of it": "herod.pipeline.client_documents.document_parser:MAX_DOCUMENT_REDIRECTS",
+        "bytes of an answer before it": "herod.pipeline.client_documents.document_fetcher:MAX_HEAD_BYTES",
+        "bytes read at a time": "herod.pipeline.client_documents.document_fetcher:PIECE_BYTES",
+        "seconds for looking up the name, connecting and reading": (
+            "herod.pipeline.client_documents.document_fetcher:FETCH_SECONDS"
+        ),
+        "documents fetched at a time": "herod.pipeline.client_documents.document_fetcher:FETCHES_AT_ONCE",
+        "addresses of the host": "herod.pipeline.client_documents.document_fetcher:MAX_ADDRESSES",
+        "of them that are tried": "herod.pipeline.client_documents.document_fetcher:TRIED_ADDRESSES",
+        "documents fetched for one person in a minute": "herod.pipeline.client_documents.fetch_rate:FETCHES.limit",
+        "persons for whom that is remembered": "herod.pipeline.client_documents.fetch_rate:MAX_FETCHING",
+        "seconds that a document is used, at least": (
+            "herod.pipeline.client_documents.document_fetcher:MIN_KEPT_SECONDS"
+        ),
+        "seconds that it is used, at most": "herod.pipeline.client_documents.document_fetcher:MAX_KEPT_SECONDS",
+        "documents kept in memory": "herod.identity.client_documents.document_cache:MAX_DOCUMENTS",
+        "bytes of all of these documents": "herod.identity.client_documents.document_cache:MAX_DOCUMENT_CACHE_BYTES",
+    },
     "Sign-in and guessing": {
         "password hashes at a time": "herod.pipeline.process.worker_thread:MAX_WORKERS",
         "password hashes waiting": "herod.throttle.fair_turns:MAX_WAITING",

@@ -15,9 +15,9 @@ DAY = dt.timedelta(days=1)
 
 
 def make_certificate(
-    folder: Path, *, name: str = "herod", first_day: int = -1, last_day: int = 30
+    folder: Path, *, name: str = "herod", host: str = "localhost", first_day: int = -1, last_day: int = 30
 ) -> tuple[Path, Path]:
-    """Create a certificate for localhost and 127.0.0.1 and its key (0600); days are relative to today."""
+    """Create a certificate for a host and 127.0.0.1 and its key (0600); days are relative to today."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -30,7 +30,7 @@ def make_certificate(
         .not_valid_before(now + first_day * DAY)
         .not_valid_after(now + last_day * DAY)
         .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName([x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

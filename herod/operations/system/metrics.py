@@ -23,6 +23,7 @@ COUNTED: Final = (
     ("tokens", "Access tokens issued."),
     ("sign_ins", "Sign-ins by password and by browser."),
     ("app_registrations", "Apps that registered themselves."),
+    ("documents_fetched", "Documents of apps fetched."),
     ("denials", "Requests refused."),
     ("validations", "Tokens, keys and secrets validated for other services."),
     ("invalid", "Validations that found the token, key or secret invalid."),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from herod.pipeline.client_documents.document_fetcher import DocumentFetcher
+from herod.pipeline.client_documents.fetch_rate import FetchRate
 from herod.pipeline.process.admin_presence import AdminPresence
 from herod.pipeline.process.deployment_info import Deployment
 from herod.pipeline.process.legacy_secret_usage import LegacyUsage
@@ -41,6 +43,8 @@ class ProcessState:
         scan_turns: whose turn it is to have the audit log scanned.
         feed_places: which requests may wait for changes.
         legacy_usage: how often each legacy secret was used.
+        documents: fetches the documents of apps.
+        fetches: for whom it did so lately.
         steady: the time by which expired records are deleted.
     """
 
@@ -51,4 +55,6 @@ class ProcessState:
     scan_turns: FairTurns = field(default_factory=_scan_turns)
     feed_places: FairPlaces = field(default_factory=_feed_places)
     legacy_usage: LegacyUsage = field(default_factory=LegacyUsage)
+    documents: DocumentFetcher = field(default_factory=DocumentFetcher)
+    fetches: FetchRate = field(default_factory=FetchRate)
     steady: SteadyClock = field(default_factory=SteadyClock)

@@ -68,6 +68,7 @@ MEMBERS: Final[Mapping[str, Member]] = {
     "userinfo_endpoint": _at("/userinfo"),
     "registration_endpoint": _registration,
     "end_session_endpoint": _at(LOGOUT_PATH),
+    "client_id_metadata_document_supported": lambda facts: facts.config.fetches_documents,
     "jwks_uri": _at(JWKS_PATH),
     "grant_types_supported": _grant_types,
     "response_types_supported": _always(()),  # there is no authorization endpoint

@@ -31,6 +31,7 @@ async def test_server_metadata(harness: Harness, path: str) -> None:
         "userinfo_endpoint": "http://localhost/userinfo",
         "registration_endpoint": "http://localhost/oauth/register",
         "end_session_endpoint": "http://localhost/logout",
+        "client_id_metadata_document_supported": True,
         "jwks_uri": "http://localhost/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
