@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from quart import current_app, request
+from quart import current_app, g, request
 
 from herod.dashboard.csrf import TICKET, check_same_origin, is_from_own_page, join
+from herod.dashboard.unsent_forms import keep_form
 from herod.identity.credential_types import Presented, SessionCookie
 from herod.identity.session_secrets import COOKIE_CHARACTERS, resume_proof
 from herod.operations.system import WhoamiAnswer
@@ -131,8 +132,11 @@ class Gateway:
                 raise SignInAgain(error) from error
         return visit
 
-    async def submitted(self) -> tuple[Visit, dict[str, str]]:
+    async def submitted(self, *, kept_as: str = "") -> tuple[Visit, dict[str, str]]:
         """The visitor who sent this form, and its fields without the ticket.
+
+        Args:
+            kept_as: the label of the form's button, if its content is to outlive a new sign-in (`unsent_forms.py`).
 
         Raises:
             InvalidRequest: another origin's page sent it.
@@ -141,7 +145,17 @@ class Gateway:
         received = asked()
         self.check_form(received)
         fields = read_form(received)
-        return await self._visit(received, fields.pop(TICKET, None), read_query(received.query)), fields
+        visit = await self._visit(received, fields.pop(TICKET, None), read_query(received.query))
+        if kept_as:
+            g.unsent = keep_form(
+                self.pipeline.runtime,
+                sub=visit.who.sub,
+                path=received.path,
+                label=kept_as,
+                fields=fields,
+                now=self.pipeline.now(),
+            )
+        return visit, fields
 
     def check_form(self, received: Request, check: Callable[[Request], None] = check_same_origin) -> None:
         """Refuse a form that another origin's page sent, and note it for the audit log.

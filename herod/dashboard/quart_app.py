@@ -11,7 +11,7 @@ from shlex import quote
 from typing import Final
 
 from quart import Response as Page
-from quart import url_for
+from quart import g, url_for
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -34,6 +34,7 @@ from herod.dashboard.pages import (
     sessions,
     sign_in,
     terminal_sign_in,
+    unsent,
     users,
 )
 from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, asked
@@ -84,6 +85,7 @@ def make_app(
     first_run.add_routes(app, gateway)
     terminal_sign_in.add_routes(app, gateway)
     app_sign_out.add_routes(app, gateway)
+    unsent.add_routes(app, gateway)
     for area in AREAS:
         area.add_routes(app, gateway)
     app.register_error_handler(HTTPException, _refuse)
@@ -124,7 +126,8 @@ async def _sign_in_page_of_before(gateway: Gateway, error: HerodError) -> Page:
 
 def _page_wanted(gateway: Gateway) -> str | None:
     """The page that this request asked for, or whose form it sent, sealed; None for the first page and for others."""
-    target = page_to_return_to(asked())
+    unsent = g.get("unsent")
+    target = page_to_return_to(asked()) if unsent is None else url_for("unsent", form=unsent)
     if target is None or target == url_for("overview"):
         return None
     return seal_path(gateway.pipeline.runtime, target, gateway.pipeline.now())

@@ -12,8 +12,10 @@ from herod.identity.runtime_state import Runtime
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 
-__all__ = ["is_person"]
+__all__ = ["RECENT_SECONDS", "is_person"]
 
+# How old a sign-in may be for what changes how one signs in, and for what a person agrees to: five minutes.
+RECENT_SECONDS: Final = 300
 # What only a person can present, so far as herod can know.
 _BY_PERSONS: Final = frozenset({AuthMethod.PASSWORD, AuthMethod.PASSKEY})
 

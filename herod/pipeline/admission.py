@@ -104,15 +104,15 @@ def check_fresh(context: Context, operation: Operation) -> None:
     5.0, 7.5.1). A menu shows them all the same.
 
     Raises:
-        ExpiredToken: the session is older than `FRESH_SECONDS`.
+        ExpiredToken: the sign-in is older than `FRESH_SECONDS`, or than the operation's own limit.
     """
     principal = context.principal
     if principal.method is not AuthMethod.SESSION or operation.gives in (None, Session):
         return
-    if isinstance(operation.gives, type) and context.now - (principal.issued_at or 0) > FRESH_SECONDS:
+    limit = FRESH_SECONDS if operation.fresh is None else operation.fresh
+    if isinstance(operation.gives, type) and context.now - (principal.signed_in_at or 0) > limit:
         raise ExpiredToken(
-            f"To give or change access, you must have signed in within the last {FRESH_SECONDS // 60} minutes: sign in "
-            "again.",
+            f"To give or change access, you must have signed in within the last {_minutes(limit)}: sign in again.",
             reason=SIGN_IN_AGAIN,
         )
 
@@ -137,13 +137,12 @@ def check_person(reader: Reader, context: Context, operation: Operation) -> None
         )
     if operation.person and context.now - (principal.signed_in_at or 0) > operation.person:
         raise ExpiredToken(
-            f"To do this, you must have signed in within the last {minutes(operation.person)}: sign in again.",
+            f"To do this, you must have signed in within the last {_minutes(operation.person)}: sign in again.",
             reason=SIGN_IN_AGAIN,
         )
 
 
-def minutes(seconds: int) -> str:
-    """A number of seconds, in minutes, for messages."""
+def _minutes(seconds: int) -> str:
     return f"{seconds // 60} minutes" if seconds >= 120 else "minute"
 
 

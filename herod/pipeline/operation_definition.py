@@ -221,6 +221,7 @@ class Operation:
         person: it needs the session of a person (`identity/persons.py`) whose sign-in is at most so many seconds old; 0
             is any age. No other credential is accepted. None: it needs no person.
         enrols: it helps to set up a second factor, so that a person who must have one and has none may call it.
+        fresh: how old a browser's sign-in may be, in seconds, if it gives something; None for `FRESH_SECONDS`.
         manages_keys: it creates or changes keys: refused to user keys, and to service keys without admin.
         target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
         limit: the attempt that is rate-limited; counted before `prepare`.
@@ -276,6 +277,7 @@ class Operation:
     openid: bool = False
     person: int | None = None
     enrols: bool = False
+    fresh: int | None = None
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None

@@ -142,6 +142,13 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds after a sign-in in which the dashboard gives lasting access without another one": (
             "herod.pipeline.admission:FRESH_SECONDS"
         ),
+        "seconds after a sign-in in which one sets a password or client secret, approves and enrols": (
+            "herod.identity.persons:RECENT_SECONDS"
+        ),
+        "seconds for which a form is kept that needed a new sign-in first": (
+            "herod.dashboard.unsent_forms:UNSENT_SECONDS"
+        ),
+        "bytes of its content": "herod.dashboard.unsent_forms:MAX_KEPT_BYTES",
         "characters of a password, at least": "herod.credentials.passwords:MIN_CHARS",
         "characters of a password, at most": "herod.credentials.passwords:MAX_CHARS",
         "characters of it that are judged by how easy it is to guess": (

@@ -46,7 +46,7 @@ class KeyDetailPages:
 
     async def rotate(self, id: str) -> Page:
         """Give it a new secret, and show that once."""
-        visit, fields = await self._gateway.submitted()
+        visit, fields = await self._gateway.submitted(kept_as="Create a new secret")
         try:
             issued = await self._gateway.call(visit, "keys.rotate", id=id, overlap=fields.get("overlap"))
         except HerodError as error:
@@ -63,7 +63,7 @@ class KeyDetailPages:
 
     async def edit(self, id: str) -> Page:
         """Rename it, narrow it, or change its expiry."""
-        visit, fields = await self._gateway.submitted()
+        visit, fields = await self._gateway.submitted(kept_as="Save the key")
         try:
             before = await self._gateway.call(visit, "keys.get", id=id)
             await self._gateway.call(visit, "keys.update", id=id, **self._changes(before, fields))

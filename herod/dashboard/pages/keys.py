@@ -74,7 +74,7 @@ class KeysPage:
 
     async def create(self) -> Page:
         """Create a key, and show its secret once."""
-        visit, fields = await self._gateway.submitted()
+        visit, fields = await self._gateway.submitted(kept_as="Create the key")
         try:
             issued = await self._gateway.call(
                 visit,

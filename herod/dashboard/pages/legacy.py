@@ -38,7 +38,7 @@ class LegacyPage:
 
     async def promote(self) -> Page:
         """Create the key that replaces one, and show it once."""
-        visit, fields = await self._gateway.submitted()
+        visit, fields = await self._gateway.submitted(kept_as="Create the key")
         try:
             issued = await self._gateway.call(
                 visit,

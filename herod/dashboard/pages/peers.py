@@ -32,7 +32,7 @@ class PeersPage:
 
     async def allow(self) -> Page:
         """Create a rule."""
-        visit, fields = await self._gateway.submitted()
+        visit, fields = await self._gateway.submitted(kept_as="Add the rule")
         by = fields.get("by", "user")
         who = {by: fields.get("who", "")}
         try:

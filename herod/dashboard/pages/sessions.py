@@ -9,7 +9,7 @@ from herod.dashboard.pipeline_gateway import Gateway
 from herod.dashboard.rendering import render, say
 from herod_client.core.scope_graph import OWNER
 
-__all__ = ["METHODS", "add_routes"]
+__all__ = ["FACTORS", "METHODS", "add_routes"]
 
 # Display names of the credentials that sign in.
 METHODS: Final = {
@@ -20,6 +20,12 @@ METHODS: Final = {
     "service_key": "service key",
     "legacy_secret": "legacy secret",
     "peer": "local user",
+}
+# Display names of what a person showed besides (RFC 8176); what the method says already is left out.
+FACTORS: Final = {
+    "otp": "one-time code",
+    "kba": "recovery code",
+    "user": "user verified",
 }
 
 
@@ -49,6 +55,7 @@ class SessionsPage:
             sessions=page.items,
             next_cursor=page.next_cursor,
             methods=METHODS,
+            factors=FACTORS,
             is_everybody=self._gateway.may(visit, "users.list"),
             may_end_everyone=OWNER in visit.who.scope.split(),
             most=config.quotas.sessions,

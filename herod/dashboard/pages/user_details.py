@@ -40,7 +40,7 @@ class UserDetailPages:
 
     async def edit(self, id: str) -> Page:
         """Change its name and networks."""
-        visit, fields = await self._gateway.submitted()
+        visit, fields = await self._gateway.submitted(kept_as="Save the user")
         networks = fields.get("networks", "")
         try:
             changes = {"name": fields.get("name") or " ", "networks": given_networks({"networks": networks})}
@@ -51,7 +51,7 @@ class UserDetailPages:
 
     async def scope(self, id: str) -> Page:
         """Give it another scope."""
-        visit, fields = await self._gateway.submitted()
+        visit, fields = await self._gateway.submitted(kept_as="Set the scope")
         try:
             await self._gateway.call(visit, "users.scope", client_id=id, scope=given_scope(fields))
         except HerodError as error:

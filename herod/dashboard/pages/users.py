@@ -63,7 +63,7 @@ class UsersPage:
 
     async def add(self) -> Page:
         """Create an account, and show its client secret once."""
-        visit, fields = await self._gateway.submitted()
+        visit, fields = await self._gateway.submitted(kept_as="Add the user")
         try:
             if not fields.get("email", "").strip() and not fields.get("name", "").strip():
                 raise InvalidRequest("Give an email, a name, or both, so that people can find the account.")

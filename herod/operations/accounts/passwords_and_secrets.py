@@ -6,6 +6,7 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, line_end_note, verify_password
 from herod.credentials.secret_hashes import hash_secret
+from herod.identity.persons import RECENT_SECONDS
 from herod.operations.accounts.account_creation import hashing
 from herod.pipeline.operation_definition import Context, SecretText, Work, command
 from herod.pipeline.parameter_types import EXAMPLE_ID, CurrentPassword, NewPassword
@@ -74,6 +75,7 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
     "users.password",
     credential=True,
     gives=Account,
+    fresh=RECENT_SECONDS,
     needs=Access.AUTHENTICATED,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID, "password": "correct horse battery", "current": "an old long password"},
@@ -96,6 +98,7 @@ def users_password(tx: Writer, context: Context, params: SetPassword, account: A
     "users.rotate_secret",
     credential=True,
     gives=Account,
+    fresh=RECENT_SECONDS,
     issues=True,
     needs=Access.AUTHENTICATED,
     target=ACCOUNT,

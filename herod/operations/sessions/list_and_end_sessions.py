@@ -46,14 +46,16 @@ class SessionRef(Params, frozen=True, kw_only=True):
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """A signed-in browser.
 
-    `method` is the credential that signed in; `source` and `browser` are from that moment; `is_this` marks the calling
-    session, and `may_end` says whether the caller can end the listed one.
+    `method` is the credential that signed in, and `amr` how a person proved who they are (RFC 8176; empty for other
+    credentials); `source` and `browser` are from that moment; `is_this` marks the calling session, and `may_end` says
+    whether the caller can end the listed one.
     """
 
     id: str
     sub: str
     name: str
     method: str
+    amr: list[str]
     scope: str
     networks: list[str]
     created_at: Time
@@ -240,6 +242,7 @@ def _view(reader: Reader, context: Context, session: Session) -> SessionView | N
         sub=principal.id,
         name=principal.name,
         method=principal.made_with,
+        amr=list(session.amr),
         scope=context.runtime.scope_text(principal.widest),
         networks=networks_list(principal.widest.networks),
         created_at=datetime.fromtimestamp(session.created_at, UTC),
