@@ -126,8 +126,11 @@ def ada(browser: Browser, daemon: Daemon) -> Iterator[Person]:
 
 def kept_proof(page: Page) -> str:
     """The proof in the origin's storage, once the page's script has kept it."""
-    page.wait_for_function("localStorage.getItem('herod-resume')")
-    return str(page.evaluate("localStorage.getItem('herod-resume')"))
+    end = time.monotonic() + 60
+    while not (proof := page.evaluate("localStorage.getItem('herod-resume')")):
+        assert time.monotonic() < end, "no proof is kept"
+        page.wait_for_timeout(50)
+    return str(proof)
 
 
 def tab(ada: Person, address: str) -> Page:
