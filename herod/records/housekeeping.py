@@ -68,9 +68,11 @@ class Deletion(Record, frozen=True, kw_only=True):
 
     Attributes:
         of: the kind of the deleted record.
+        place: how far the search for what belonged to it has come, where no index finds that: a page cursor.
     """
 
     kind: ClassVar[str] = "deletion"
     is_followed: ClassVar[bool] = False
 
     of: str
+    place: str | None = None

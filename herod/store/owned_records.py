@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, TypeVar
 
+import msgspec
+
 from herod.records import (
     Account,
     ApiKey,
+    App,
     AuthorizationCode,
     Delegation,
     Deletion,
@@ -29,6 +32,7 @@ from herod.store.store_interface import Reader, Store, Writer
 __all__ = [
     "DELETED_AT_ONCE",
     "OWNED",
+    "delete_app",
     "delete_delegations",
     "delete_owned",
     "delete_with_owned",
@@ -93,6 +97,16 @@ def delete_delegations(tx: Writer, account: Account, *, now: int) -> None:
                 tx.put(Deletion(id=delegation.id, created_at=now, of=Delegation.kind))
 
 
+def delete_app(tx: Writer, app: App, *, now: int) -> bool:
+    """Delete an app, with which all delegations to it have ended; return whether it was there.
+
+    No index finds the delegations to one app: `finish_deletions` looks through all of them and deletes those.
+    """
+    if tx.count(Delegation):
+        tx.put(Deletion(id=app.id, created_at=now, of=App.kind))
+    return tx.delete(App, app.id)
+
+
 async def finish_deletions(store: Store) -> None:
     """Delete what deleted records still own, in one write for each `DELETED_AT_ONCE`; other writes run in between.
 
@@ -112,10 +126,28 @@ def finish_deletions_in(tx: Writer) -> None:
 def _continue(tx: Writer) -> None:
     """One step of the oldest deletion."""
     for deletion in tx.list(Deletion, limit=1).items:
+        if deletion.of == App.kind:
+            _delete_delegations_to(tx, deletion)
+            continue
         record_type = _OWNERS[deletion.of]
         # A record that exists again, after a restore, keeps what it owns.
         if tx.get(record_type, deletion.id) is not None or _delete_some(tx, record_type, deletion.id)[1]:
             tx.delete(Deletion, deletion.id)
+
+
+def _delete_delegations_to(tx: Writer, deletion: Deletion) -> None:
+    """Look through the next delegations for those to a deleted app, and delete them; what they own comes later."""
+    page = tx.list(Delegation, cursor=deletion.place, limit=DELETED_AT_ONCE)
+    is_gone = tx.get(App, deletion.id) is None  # else it exists again, after a restore
+    for delegation in page.items if is_gone else ():
+        if delegation.app == deletion.id:
+            tx.delete(Delegation, delegation.id)
+            if any(tx.count_owned(owned, delegation.id, limit=1) for owned in OWNED[Delegation]):
+                tx.put(Deletion(id=delegation.id, created_at=deletion.created_at, of=Delegation.kind))
+    if page.next_cursor is None or not is_gone:
+        tx.delete(Deletion, deletion.id)
+    else:
+        tx.put(msgspec.structs.replace(deletion, place=page.next_cursor))
 
 
 def _delete_some(tx: Writer, record_type: type[Record], id_: str) -> tuple[dict[type[Record], list[str]], bool]:

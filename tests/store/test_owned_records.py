@@ -8,6 +8,7 @@ from herod.records import (
     RECORD_TYPES,
     Account,
     ApiKey,
+    App,
     AuthorizationCode,
     Delegation,
     Deletion,
@@ -22,6 +23,7 @@ from herod.store.memory_store import MemoryStore
 from herod.store.owned_records import (
     DELETED_AT_ONCE,
     OWNED,
+    delete_app,
     delete_owned,
     delete_with_owned,
     finish_deletions,
@@ -29,7 +31,7 @@ from herod.store.owned_records import (
     owned_by,
 )
 from herod.store.store_interface import Writer
-from store.samples import SECRET, account, code, delegation, family, key, revocation, session
+from store.samples import SECRET, account, app, code, delegation, family, key, revocation, session
 
 # A resource belongs to its claimant. The owner of an account only says whether it registered itself.
 STAY = {Account, Resource}
@@ -78,6 +80,44 @@ async def test_deleted_with_their_owner(store: MemoryStore) -> None:
     assert store.get(Account, "ada") is None
     assert (store.count(ApiKey), store.count(Session), store.count(Account)) == (21, 1, 1)
     assert store.count(Deletion) == 0
+
+
+async def test_delegations_end_with_their_app(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those to a deleted app are deleted step by step, with what they own; those to others stay."""
+    monkeypatch.setattr("herod.store.owned_records.DELETED_AT_ONCE", 10)
+
+    def put(tx: Writer) -> None:
+        tx.put(app("gone"))
+        tx.put(app("stays"))
+        for number in range(35):
+            tx.put(delegation(f"d{number:02}", app="gone" if number % 3 else "stays", created_at=number))
+            tx.put(revocation(f"jti{number}", delegation=f"d{number:02}"))
+
+    await store.write(put)
+    assert await store.write(lambda tx: delete_app(tx, app("gone"), now=1))
+    assert store.get(App, "gone") is None
+    assert store.count(Delegation) == 35
+    await finish_deletions(store)
+    assert {one.app for one in store.scan(Delegation)} == {"stays"}
+    assert store.count(Delegation) == store.count(Revocation) == 12
+    assert store.count(Deletion) == 0
+
+
+async def test_an_app_without_delegations_leaves_no_work(store: MemoryStore) -> None:
+    """Nothing is left to be done when nobody had connected the app."""
+    await store.write(lambda tx: tx.put(app("gone")))
+    await store.write(lambda tx: delete_app(tx, app("gone"), now=1))
+    assert store.count(Deletion) == 0
+
+
+async def test_an_app_that_exists_again_keeps_its_delegations(store: MemoryStore) -> None:
+    """After a restore of the app, an unfinished deletion deletes nothing."""
+    await store.write(lambda tx: tx.put(app("back")))
+    await store.write(lambda tx: tx.put(delegation("d", app="back")))
+    await store.write(lambda tx: delete_app(tx, app("back"), now=1))
+    await store.write(lambda tx: tx.put(app("back")))
+    await finish_deletions(store)
+    assert (store.count(Delegation), store.count(Deletion)) == (1, 0)
 
 
 async def test_many_are_deleted_step_by_step(store: MemoryStore) -> None:

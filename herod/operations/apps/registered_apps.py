@@ -1,7 +1,8 @@
 """Register OAuth apps: add, list, show, change, disable and delete them. A secret is shown once.
 
 What people gave an app ends with it, and never exceeds what the app may be given now: that is looked up at every use
-(`identity/effective_principals.py`), so nothing here has to find their delegations first.
+(`identity/effective_principals.py`), so nothing here has to find their delegations first. Those to a deleted app are
+deleted step by step (`store/owned_records.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from herod.pipeline.record_references import named_app
 from herod.pipeline.result_views import AppView, IssuedApp, app_view
 from herod.pipeline.targets import APP, switch_off_target, switch_on_target, visible
 from herod.records import App
+from herod.store.owned_records import delete_app
 from herod.store.page_cursors import Order, cursor_after
 from herod.store.store_interface import Page, Reader, Writer
 from herod_client.core.errors import Conflict, NotFound
@@ -222,7 +224,7 @@ def apps_disable(tx: Writer, context: Context, params: AppRef, app: App) -> AppV
 )
 def apps_delete(tx: Writer, context: Context, params: AppRef, app: App) -> DeletedApp:
     """Delete an app. Its tokens are refused at once, and what people gave it has ended."""
-    return DeletedApp(app.id, deleted=tx.delete(App, app.id))
+    return DeletedApp(app.id, deleted=delete_app(tx, app, now=context.now))
 
 
 def _changes(context: Context, params: UpdateApp) -> dict[str, Any]:
