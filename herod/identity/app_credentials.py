@@ -10,14 +10,16 @@ from herod.credentials.keyring import Keyring
 from herod.credentials.secret_hashes import hash_secret, matches
 from herod.identity.oauth_apps import AppOrigin, OAuthApp, find_app
 from herod.identity.runtime_state import Runtime
+from herod.identity.stored_secrets import is_stored_secret
 from herod.records import App
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.errors import BadCredentials
 from herod_client.core.grants import NOTHING
 
-__all__ = ["app_principal", "app_with_secret", "hash_app_secret", "public_app"]
+__all__ = ["APP_SECRET", "app_principal", "app_with_secret", "hash_app_secret", "public_app"]
 
+APP_SECRET: Final = "app_secret"  # noqa: S105 - the label of hashes
 UNKNOWN: Final = "Unknown client_id: register the app, or register it again."
 
 
@@ -74,17 +76,20 @@ def app_with_secret(reader: Reader, runtime: Runtime, client_id: str, secret: st
 
 def hash_app_secret(keyring: Keyring, client_id: str, secret: str) -> bytes:
     """The hash of a registered app's secret, as its record keeps it."""
-    return hash_secret(keyring, "app_secret", client_id, secret)
+    return hash_secret(keyring, APP_SECRET, client_id, secret)
 
 
 def _is_secret(reader: Reader, runtime: Runtime, app: OAuthApp, secret: str) -> bool:
     match app.origin:
         case AppOrigin.DYNAMIC:
-            computed = dynamic_secret(runtime.keyring, app.id).encode()
-            return matches(computed, secret.encode("utf-8", "surrogatepass"))
+            own = dynamic_secret(runtime.keyring, app.id).encode()
+            return matches(own, secret.encode("utf-8", "surrogatepass"))
         case AppOrigin.REGISTERED:
             record = reader.get(App, app.id)
             stored = None if record is None else record.secret_hash
-            return stored is not None and matches(stored, hash_app_secret(runtime.keyring, app.id, secret))
+            if stored is None:
+                return False
+            computed = hash_app_secret(runtime.keyring, app.id, secret)
+            return is_stored_secret(reader, runtime, APP_SECRET, app.id, stored=stored, computed=computed, text=secret)
         case AppOrigin.DOCUMENT:
             return False

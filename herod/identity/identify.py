@@ -8,8 +8,6 @@ transaction.
 from collections.abc import Mapping
 from typing import Final
 
-from herod.credentials.imported_secret_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
-from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
 from herod.credentials.secret_normal_form import normal_secret
 from herod.identity.app_credentials import app_with_secret, public_app
@@ -37,8 +35,9 @@ from herod.identity.openid_scopes import openid_scopes_of
 from herod.identity.own_resources import OwnResource, own_resource
 from herod.identity.parent_credential import LOCAL_ADMIN_VIA, cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime
+from herod.identity.stored_secrets import is_stored_secret
 from herod.identity.unix_peer import peer_principal
-from herod.records import Account, ApiKey, HashKey, PeerRule, Record, Revocation
+from herod.records import Account, ApiKey, PeerRule, Record, Revocation
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import Claims, looks_like_token, unknown_subject, wrong_audience
@@ -272,20 +271,8 @@ def _is_secret(
     reader: Reader, runtime: Runtime, record: Account | ApiKey, stored: bytes, computed: bytes, text: str
 ) -> bool:
     """Whether `text`, whose hash under this store's key is `computed`, is the record's secret with hash `stored`."""
-    if len(stored) == HASH_BYTES:
-        return matches(stored, computed)
-    carried = parse_hash(stored)  # imported from another store or Hero Auth
-    if carried is None:
-        return False
-    if carried.key_id == OWN_KEY:
-        key = runtime.keyring.key(Purpose.KEY_HASHES)
-    else:
-        kept = reader.get(HashKey, carried.key_id)
-        if kept is None:
-            return False
-        key = kept.key
     label = "client_secret" if isinstance(record, Account) else "key"
-    return matches_imported(carried, key, label, record.id, text)
+    return is_stored_secret(reader, runtime, label, record.id, stored=stored, computed=computed, text=text)
 
 
 def _never_local_admin(principal: Principal) -> Principal:

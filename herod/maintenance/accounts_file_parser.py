@@ -1,4 +1,4 @@
-"""Parses a file of accounts and keys, Hero Auth's users or from `herod export`, and checks it like a request.
+"""Parses a file of accounts, keys and apps, Hero Auth's users or from `herod export`, and checks it like a request.
 
 It is liberal in what it accepts: the format of Hero Auth's file is only known roughly, so a field may have any of
 several names, and unknown fields are reported, never silently dropped. It is strict in what it returns. It does not
@@ -15,6 +15,7 @@ import msgspec
 
 from herod.credentials.imported_secret_hashes import hash_key_id
 from herod.input_text import decode_text
+from herod.maintenance.accounts_file_apps import APP_FIELDS, AppEntry, app_entry
 from herod.maintenance.accounts_file_field_checks import (
     Problem,
     SecretEntry,
@@ -124,11 +125,12 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
     accounts: tuple[AccountEntry, ...]
     keys: tuple[KeyEntry, ...]
+    apps: tuple[AppEntry, ...]
     hash_keys: Mapping[str, bytes]
     unread: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"Entries({len(self.accounts)} accounts, {len(self.keys)} keys)"
+        return f"Entries({len(self.accounts)} accounts, {len(self.keys)} keys, {len(self.apps)} apps)"
 
 
 def parse_entries(content: bytes, graph: ScopeGraph, *, now: int) -> Entries:
@@ -167,21 +169,27 @@ class _Reading:
             raise RuntimeFailure("the file has the format of another herod version: import it with that version")
         self._read_hash_keys(table.pop("hash_keys", []))
         keys = self._rows("keys", table.pop("keys", [])) if "keys" in table else []
+        apps = self._rows("apps", table.pop("apps", [])) if self._is_export else []
         users = [row for name in USER_TABLES if name in table for row in self._rows(name, table.pop(name))]
         users += self._loose_users(table)
         for name in table:
             self._unread[name] = None
         accounts = [made for row in users if (made := self._try("account", row, self._account)) is not None]
         made_keys = [made for row in keys if (made := self._try("key", row, self._key)) is not None]
+        made_apps = [made for row in apps if (made := self._try("app", row, self._app)) is not None]
         accounts = self._as_stored(accounts)
-        self._check_alone(accounts, made_keys)
+        self._check_alone(accounts, made_keys, made_apps)
         if self._problems:
             shown = "; ".join(self._problems[:MAX_SHOWN])
             more = len(self._problems) - MAX_SHOWN
             tail = f"; and {more} more" if more > 0 else ""
             raise RuntimeFailure(f"nothing was changed: entries of the file cannot be imported: {shown}{tail}")
         return Entries(
-            accounts=tuple(accounts), keys=tuple(made_keys), hash_keys=self._hash_keys, unread=tuple(self._unread)
+            accounts=tuple(accounts),
+            keys=tuple(made_keys),
+            apps=tuple(made_apps),
+            hash_keys=self._hash_keys,
+            unread=tuple(self._unread),
         )
 
     def _read_hash_keys(self, rows: object) -> None:
@@ -302,6 +310,20 @@ class _Reading:
             expires_at=read_time(fields, "expires_at"),
         )
 
+    def _app(self, row: dict[str, Any]) -> AppEntry:
+        fields = self._fields("apps", row, APP_FIELDS)
+        id_ = read_text(fields, "client_id")
+        if id_ is None or not CLIENT_ID.match(id_):
+            raise Problem("its client_id is not valid")
+        return app_entry(
+            fields,
+            id=id_,
+            scope=self._scope(fields, default=None),
+            graph=self._graph,
+            hash_keys=self._hash_keys,
+            now=self._now,
+        )
+
     def _fields(self, where: str, row: dict[str, Any], known: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
         """The values of a row, by field. Of two names for one field the first counts, and the other is unread."""
         fields: dict[str, Any] = {}
@@ -323,13 +345,15 @@ class _Reading:
         known = self._graph.names(self._graph.mask(names))
         return (*known, *unknown), unknown
 
-    def _check_alone(self, accounts: list[AccountEntry], keys: list[KeyEntry]) -> None:
+    def _check_alone(self, accounts: list[AccountEntry], keys: list[KeyEntry], apps: list[AppEntry]) -> None:
         """Check that the entries of the file have no duplicates, and that a key's owner is in the file."""
+        named = [("app name", " ".join(one.app.lookup[1:])) for one in apps]
         ids = [("client_id", one.id) for one in accounts if one.id is not None]
         owners = {id_ for _, id_ in ids}
         emails = [("email", one.email) for one in accounts if one.email is not None]
         names = [("key name", f"{one.owner or 'service'}/{one.name}") for one in keys if not one.has_ended(self._now)]
-        for what, value in _twice([*ids, *emails, *(("key id", one.id) for one in keys), *names]):
+        ids += [("client_id", one.app.id) for one in apps]
+        for what, value in _twice([*ids, *emails, *(("key id", one.id) for one in keys), *names, *named]):
             self._problems.append(f"{what} {value!r} occurs twice")
         for key in keys:
             if key.owner is not None and key.owner not in owners:

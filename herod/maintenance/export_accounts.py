@@ -1,7 +1,7 @@
-"""Exports accounts and keys, encrypted, so that another herod can import them.
+"""Exports accounts, keys and apps, encrypted, so that another herod can import them.
 
-The export contains everything needed to authenticate the same users elsewhere: password hashes as they are, and the
-hashes of client secrets and API keys with the keys of these hashes. The plaintext exists in memory only.
+The export contains everything needed to authenticate the same users and apps elsewhere: password hashes as they are,
+and the hashes of client secrets and API keys with the keys of these hashes. The plaintext exists in memory only.
 """
 
 import time
@@ -21,7 +21,7 @@ from herod.maintenance.accounts_file_field_checks import hash_text
 from herod.maintenance.accounts_file_parser import FORMAT
 from herod.maintenance.restore_reconciliation import offline_event
 from herod.maintenance.store_file_and_owner import store_file
-from herod.records import Account, ApiKey, HashKey
+from herod.records import Account, ApiKey, App, HashKey
 from herod.settings import Settings
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import OpenedFile, open_file
@@ -43,13 +43,14 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes
     accounts: int
     keys: int
+    apps: int
 
     def __repr__(self) -> str:
-        return f"Export({self.store!r}, {self.accounts} accounts, {self.keys} keys)"
+        return f"Export({self.store!r}, {self.accounts} accounts, {self.keys} keys, {self.apps} apps)"
 
 
 def export_accounts(settings: Settings, *, secret: str | None = None, now: int | None = None) -> Export:
-    """Export all accounts and keys as the content of one encrypted file; the caller writes it.
+    """Export all accounts, keys and apps as the content of one encrypted file; the caller writes it.
 
     Args:
         settings: the store and its secret.
@@ -71,13 +72,13 @@ def export_accounts(settings: Settings, *, secret: str | None = None, now: int |
         opened = open_file(path, settings.store_secret or settings.hero_secret)
         cleanup.callback(opened.connection.close)
         with transaction(opened) as tx:
-            text, accounts, keys = _write(tx, opened, now)
+            text, accounts, keys, apps = _write(tx, opened, now)
             tx.audit(offline_event("export", now=now, uid=starting_uid()))
         content = encrypt_users(text, secret or settings.hero_secret)
-    return Export(store=str(path), content=content, accounts=accounts, keys=keys)
+    return Export(store=str(path), content=content, accounts=accounts, keys=keys, apps=apps)
 
 
-def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, int, int]:
+def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, int, int, int]:
     own = opened.keyring.key(Purpose.KEY_HASHES)
     known = {record.id: record.key for record in tx.scan(HashKey)} | {OWN_KEY: own, hash_key_id(own): own}
     needed: dict[str, bytes] = {}
@@ -88,6 +89,11 @@ def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, i
     users = [_row(account, known, needed) for account in accounts]
     # A key that no secret matches any more is left out, like a key without an owner.
     rows = [row for key in keys if "secret_hash" in (row := _row(key, known, needed))]
+    # Whether an app has a secret is said apart from the hash: one that no secret matches is not a public one.
+    apps = [
+        _row(app, known, needed) | {"type": "confidential" if app.is_confidential else "public"}
+        for app in sorted(tx.scan(App), key=lambda one: (one.created_at, one.id))
+    ]
     text = tomli_w.dumps(
         {
             "format": FORMAT,
@@ -95,12 +101,13 @@ def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, i
             "hash_keys": [{"key": key.hex()} for key in needed.values()],
             "users": users,
             "keys": rows,
+            "apps": apps,
         }
     )
-    return text, len(users), len(rows)
+    return text, len(users), len(rows), len(apps)
 
 
-def _row(record: Account | ApiKey, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
+def _row(record: Account | ApiKey | App, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
     """A record's row in the file: its columns, except those without a value."""
     row: dict[str, Any] = {}
     for field, (column, _) in record.field_uses.items():
@@ -110,7 +117,7 @@ def _row(record: Account | ApiKey, known: Mapping[str, bytes], needed: dict[str,
         match field:
             case "scope":
                 row[column] = canonical_scope(value)
-            case "networks":
+            case "networks" | "redirect_uris" | "post_logout_uris" | "grants":
                 row[column] = list(value)
             case "created_at" | "expires_at":
                 row[column] = _time(value)

@@ -1,4 +1,4 @@
-"""Imports accounts and keys from `herod export`, or Hero Auth's users, in one transaction: all or nothing.
+"""Imports accounts, keys and apps from `herod export`, or Hero Auth's users, in one transaction: all or nothing.
 
 Existing records are never overwritten: they make the import fail or, on request, are skipped and listed.
 """
@@ -26,14 +26,16 @@ from herod.credentials.sealing import SealBroken
 from herod.credentials.secret_hashes import hash_secret
 from herod.credentials.secret_normal_form import normal_secret
 from herod.file_ownership import starting_uid
+from herod.identity.app_credentials import APP_SECRET
 from herod.input_files import read_input
 from herod.input_text import is_text
+from herod.maintenance.accounts_file_apps import AppEntry
 from herod.maintenance.accounts_file_field_checks import SecretEntry
 from herod.maintenance.accounts_file_parser import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.maintenance.restore_reconciliation import offline_event
 from herod.maintenance.store_file_and_owner import store_file
 from herod.pipeline.email_addresses import find_by_email, has_email
-from herod.records import Account, ApiKey, HashKey, PeerRule
+from herod.records import Account, ApiKey, App, HashKey, PeerRule
 from herod.settings import Settings
 from herod.store.owned_records import finish_deletions_in
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
@@ -57,11 +59,11 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         is_new: there was no store; one was created.
-        accounts, keys: ids of the imported records.
+        accounts, keys, apps: ids of the imported records.
         skipped: (kind, id or email, reason).
         admins: (kind, id, name) of imported records with scope admin.
         revived: (kind, id, name) of imported records that were deleted from this store, with the same id.
-        without_secret: accounts whose client secret could not be imported: they need a new one.
+        without_secret: accounts and apps whose client secret could not be imported: they need a new one.
         unknown_scopes: (kind, id, names) that grant nothing until the settings define them.
         unknown_networks: (kind, id, names) that the settings do not list.
         unread: unknown fields of the file, which were left out.
@@ -72,10 +74,11 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     is_dry_run: bool = False
     accounts: list[str] = msgspec.field(default_factory=list)
     keys: list[str] = msgspec.field(default_factory=list)
+    apps: list[str] = msgspec.field(default_factory=list)
     skipped: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     admins: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     revived: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
-    without_secret: list[str] = msgspec.field(default_factory=list)
+    without_secret: list[tuple[str, str]] = msgspec.field(default_factory=list)
     unknown_scopes: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     unknown_networks: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     unread: tuple[str, ...] = ()
@@ -143,7 +146,7 @@ class _Plan:
     """Decides which entries to import and which to skip.
 
     Attributes:
-        accounts, keys: each entry with the id it gets.
+        accounts, keys, apps: each entry with the id it gets.
         deleted: (kind, id) of records that were deleted from the store.
     """
 
@@ -156,6 +159,7 @@ class _Plan:
         self.done = done
         self.accounts: list[tuple[str, AccountEntry]] = []
         self.keys: list[KeyEntry] = []
+        self.apps: list[AppEntry] = []
 
     def make(self, reader: Reader | None, *, skip_existing: bool) -> None:
         """Compare each entry with the store; `reader` is None for an empty one.
@@ -180,6 +184,12 @@ class _Plan:
                 self._take_key(key)
             else:
                 self.done.skipped.append(("key", key.id, why))
+        for app in self.entries.apps:
+            why = None if reader is None else _app_conflict(reader, app.app)
+            if why is None:
+                self._take_app(app)
+            else:
+                self.done.skipped.append(("app", app.app.id, why))
         if self.done.skipped and not skip_existing:
             skipped = self.done.skipped
             shown = "; ".join(f"{kind} {label} ({why})" for kind, label, why in skipped[:MAX_SHOWN])
@@ -194,23 +204,39 @@ class _Plan:
         self.accounts.append((id_, entry))
         self.done.accounts.append(id_)
         if not entry.secret:
-            self.done.without_secret.append(id_)
-        self._note("account", id_, entry.email or entry.name, entry)
+            self.done.without_secret.append(("account", id_))
+        self._note("account", id_, entry.email or entry.name, entry, unknown=entry.unknown)
 
     def _take_key(self, key: KeyEntry) -> None:
         self.keys.append(key)
         self.done.keys.append(key.id)
-        self._note("key", key.id, key.name, key)
+        self._note("key", key.id, key.name, key, unknown=key.unknown)
 
-    def _note(self, kind: str, id_: str, name: str, entry: AccountEntry | KeyEntry) -> None:
+    def _take_app(self, entry: AppEntry) -> None:
+        app = entry.app
+        self.apps.append(entry)
+        self.done.apps.append(app.id)
+        if app.is_confidential and not entry.secret:
+            self.done.without_secret.append(("app", app.id))
+        self._note("app", app.id, app.name, app, unknown=entry.unknown)
+
+    def _note(
+        self,
+        kind: str,
+        id_: str,
+        name: str,
+        entry: AccountEntry | KeyEntry | App,
+        *,
+        unknown: tuple[str, ...],
+    ) -> None:
         if self._graph.mask(entry.scope) & self._graph.bit(ADMIN):
             self.done.admins.append((kind, id_, name))
         if (kind, id_) in self.deleted:
             self.done.revived.append((kind, id_, name))
-        if entry.unknown:
-            self.done.unknown_scopes.append((kind, id_, " ".join(entry.unknown)))
-        if "*" not in self._networks and (unknown := set(entry.networks) - self._networks - {"*"}):
-            self.done.unknown_networks.append((kind, id_, " ".join(sorted(unknown))))
+        if unknown:
+            self.done.unknown_scopes.append((kind, id_, " ".join(unknown)))
+        if "*" not in self._networks and (networks := set(entry.networks) - self._networks - {"*"}):
+            self.done.unknown_networks.append((kind, id_, " ".join(sorted(networks))))
 
 
 def _account_conflict(reader: Reader, entry: AccountEntry) -> str | None:
@@ -245,6 +271,14 @@ def _key_conflict(reader: Reader, key: KeyEntry, now: int) -> str | None:
     return None
 
 
+def _app_conflict(reader: Reader, app: App) -> str | None:
+    """Why an app conflicts with the store; None if it does not."""
+    if any(reader.get(kind, app.id) is not None for kind in (App, Account, PeerRule)):
+        return "its client_id exists already"
+    found = reader.find(App, *app.lookup)
+    return f"app {found[0].id} has its name" if found else None
+
+
 def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
     """Write the planned records, the keys of their hashes, and an audit event for each record."""
     own = hash_key_id(keyring.key(Purpose.KEY_HASHES))
@@ -272,6 +306,12 @@ def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
         }
         _put_key(tx, ApiKey(**key), now)
         tx.audit(offline_event("import", now=now, uid=starting_uid(), target=kept.id))
+    for one in plan.apps:
+        app = one.app
+        if app.is_confidential:
+            app = msgspec.structs.replace(app, secret_hash=hash_of(one.secret, APP_SECRET, app.id))
+        tx.put(app)
+        tx.audit(offline_event("import", now=now, uid=starting_uid(), target=app.id))
     for key_id in sorted(needed):
         if tx.get(HashKey, key_id) is None:
             tx.put(HashKey(id=key_id, created_at=now, key=plan.entries.hash_keys[key_id]))

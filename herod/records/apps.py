@@ -38,24 +38,24 @@ class App(Record, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "app"
     field_uses: ClassVar[Mapping[str, FieldUse]] = {
-        "id": FieldUse(shown="client_id"),
-        "created_at": FieldUse(shown="created_at"),
+        "id": FieldUse(exported="client_id", shown="client_id"),
+        "created_at": FieldUse(exported="created_at", shown="created_at"),
         "expires_at": FieldUse(),  # an app does not expire
-        "name": FieldUse(shown="name"),
-        "creator": FieldUse(shown="creator"),
-        "secret_hash": FieldUse(),
-        "redirect_uris": FieldUse(shown="redirect_uris"),
-        "post_logout_uris": FieldUse(shown="post_logout_uris"),
-        "scope": FieldUse(shown="scope"),
-        "networks": FieldUse(shown="networks"),
-        "grants": FieldUse(shown="grants"),
-        "needs_pkce": FieldUse(shown="pkce"),
-        "id_token_algorithm": FieldUse(shown="id_token_algorithm"),
-        "remembers_consent": FieldUse(shown="remember_consent"),
-        "admits_unconfirmed": FieldUse(shown="admit_unconfirmed"),
-        "sends_unconfirmed_email": FieldUse(shown="send_unconfirmed_email"),
-        "expands_scope": FieldUse(shown="expand_scope"),
-        "enabled": FieldUse(shown="enabled"),
+        "name": FieldUse(exported="name", shown="name"),
+        "creator": FieldUse(exported="creator", shown="creator"),
+        "secret_hash": FieldUse(exported="client_secret_hash"),
+        "redirect_uris": FieldUse(exported="redirect_uris", shown="redirect_uris"),
+        "post_logout_uris": FieldUse(exported="post_logout_uris", shown="post_logout_uris"),
+        "scope": FieldUse(exported="scope", shown="scope"),
+        "networks": FieldUse(exported="networks", shown="networks"),
+        "grants": FieldUse(exported="grants", shown="grants"),
+        "needs_pkce": FieldUse(exported="needs_pkce", shown="pkce"),
+        "id_token_algorithm": FieldUse(exported="id_token_algorithm", shown="id_token_algorithm"),
+        "remembers_consent": FieldUse(exported="remember_consent", shown="remember_consent"),
+        "admits_unconfirmed": FieldUse(exported="admit_unconfirmed", shown="admit_unconfirmed"),
+        "sends_unconfirmed_email": FieldUse(exported="send_unconfirmed_email", shown="send_unconfirmed_email"),
+        "expands_scope": FieldUse(exported="expand_scope", shown="expand_scope"),
+        "enabled": FieldUse(exported="enabled", shown="enabled"),
     }
 
     name: str

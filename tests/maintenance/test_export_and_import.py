@@ -13,11 +13,8 @@ from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_us
 from herod.credentials.keyring import Purpose
 from herod.credentials.passwords import hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.identity.config import Config
 from herod.identity.credential_types import Basic, Bearer, Presented
 from herod.identity.identify import identify
-from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.runtime_state import Runtime
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.import_accounts import Import, import_accounts
 from herod.maintenance.restore import restore
@@ -28,12 +25,11 @@ from herod.scopes.principal import Source
 from herod.store.sqlite.sqlite_store import SqliteStore
 from herod_client.core.errors import RuntimeFailure, SettingsError, Unauthenticated
 from herod_client.core.key_format import KeyKind, new_key
-from herod_client.core.scope_graph import ScopeGraph
-from herod_client.core.signing_keys import SigningKeys, hs256_key
 from store.samples import account, key
 from support.killed_commands import killer
 from support.soak_rounds import count, seed
 from support.stopped_store import NEW, NOW, OLD, contents, opened, put, save, settings, written
+from support.store_runtime import runtime_of
 
 CLIENT_SECRET = "herod_c_" + "x" * 49
 PASSWORD = "canary horse battery"
@@ -66,24 +62,8 @@ def export_to(path: Path, file: Path, *, secret: str | None = None, opens_with: 
 
 def who(store: SqliteStore, presented: Presented) -> str | None:
     """The principal of a secret in this store."""
-    runtime = Runtime(
-        config=Config(
-            version="0",
-            graph=ScopeGraph({}),
-            issuer="hero_auth",
-            public_url="http://localhost",
-            token_ttl=3600,
-            registration="closed",
-            legacy=LegacySecrets(store.keyring, []),
-            daemon_uid=1,
-        ),
-        keyring=store.keyring,
-        signing=SigningKeys(hs256_key(OLD)),
-        boot_epoch=1,
-        started_at=NOW,
-    )
     try:
-        return identify(store, runtime, presented, Source(), NOW).id
+        return identify(store, runtime_of(store), presented, Source(), NOW).id
     except Unauthenticated:
         return None
 
@@ -96,7 +76,7 @@ async def test_everybody_gets_in_elsewhere(tmp_path: Path) -> None:
     assert (sorted(done.accounts), sorted(done.keys), done.is_new) == (["ada", "bob"], ["A" * 12, "B" * 12], True)
     assert done.admins == [("account", "ada", "ada@example.org")]
     assert done.unknown_scopes == [("account", "bob", "jobs:run")]
-    assert (done.skipped, done.without_secret, done.unread) == ([], ["bob"], ())
+    assert (done.skipped, done.without_secret, done.unread) == ([], [("account", "bob")], ())
     async with opened(path, "another secret altogether, and long enough") as store:
         assert [who(store, one) for one in SECRETS] == ["ada", "ada", "B" * 12]
         assert who(store, Basic("ada", CLIENT_SECRET + "x")) is None
@@ -201,7 +181,7 @@ client_secret = "hunter2"
 """
     path = tmp_path / "herod.db"
     done = import_accounts(settings(path), written(tmp_path / "users.toml", encrypt_users(text, OLD)), now=NOW)
-    assert (done.accounts, done.without_secret) == (["c1", "c2", "c3"], ["c3"])
+    assert (done.accounts, done.without_secret) == (["c1", "c2", "c3"], [("account", "c3")])
     assert done.unread == ("users: last_login",)
     async with opened(path) as store:
         ada, runner = store.get(Account, "c1"), store.get(Account, "c2")
@@ -216,7 +196,7 @@ client_secret = "hunter2"
         for wrong in ("", "hunter2", digest(b"the hashed secret of c2").hexdigest()):
             assert all(who(store, Basic(client, wrong)) is None for client in ("c1", "c2", "c3"))
     again = import_accounts(settings(tmp_path / "2.db", NEW), export_to(path, tmp_path / "f"), secret=OLD)
-    assert again.without_secret == ["c3"]
+    assert again.without_secret == [("account", "c3")]
     async with opened(tmp_path / "2.db", NEW) as store:
         assert who(store, Basic("c2", "the hashed secret of c2")) == "c2"
 
@@ -432,6 +412,6 @@ async def test_killed_midway(tmp_path: Path) -> None:
 def test_reports_hold_no_secret() -> None:
     """Logs and reports of an import contain only ids."""
     assert Import.__struct_fields__ == (
-        "store", "is_new", "is_dry_run", "accounts", "keys", "skipped", "admins", "revived", "without_secret",
+        "store", "is_new", "is_dry_run", "accounts", "keys", "apps", "skipped", "admins", "revived", "without_secret",
         "unknown_scopes", "unknown_networks", "unread",
     )  # fmt: skip

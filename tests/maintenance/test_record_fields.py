@@ -1,4 +1,4 @@
-"""No field of an account or key is lost on its way to another herod, or to users, unless its record says so."""
+"""No field of an account, key or app is lost on its way to another herod, or to users, unless its record says so."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +9,8 @@ from herod.credentials.imported_secret_hashes import OWN_KEY, ImportedHash, pack
 from herod.credentials.passwords import hash_password
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.import_accounts import import_accounts
-from herod.pipeline.result_views import Key, User, account_view, key_view
-from herod.records import Account, ApiKey, Record
+from herod.pipeline.result_views import AppView, Key, User, account_view, key_view
+from herod.records import Account, ApiKey, App, Record
 from support.stopped_store import opened, put, settings
 
 HASH = pack_hash(ImportedHash(OWN_KEY, bytes(range(32)), is_of_sha256=False))
@@ -23,7 +23,13 @@ KEY = ApiKey(
     id="A" * 12, created_at=6, expires_at=2**31, name="backup", owner="ada", creator="grace", secret_hash=HASH,
     scope=("read",), networks=("lab",), enabled=False, epoch=7,
 )  # fmt: skip
-RECORDS = pytest.mark.parametrize("record", [ACCOUNT, KEY], ids=["account", "key"])
+APP = App(
+    id="app", created_at=7, name="Grafana", creator="grace", secret_hash=HASH, scope=("write",), networks=("lab",),
+    redirect_uris=("https://app.example.org/cb",), post_logout_uris=("https://app.example.org/",),
+    grants=("authorization_code",), needs_pkce=False, id_token_algorithm="ES256", remembers_consent=False,
+    admits_unconfirmed=True, sends_unconfirmed_email=True, expands_scope=True, enabled=False,
+)  # fmt: skip
+RECORDS = pytest.mark.parametrize("record", [ACCOUNT, KEY, APP], ids=["account", "key", "app"])
 
 
 @RECORDS
@@ -46,7 +52,7 @@ async def test_every_exported_field_arrives(record: Record, tmp_path: Path) -> N
     """What one herod exports another has after the import."""
     here, there, file = tmp_path / "here.db", tmp_path / "there.db", tmp_path / "file"
     async with opened(here) as store:
-        await put(store, ACCOUNT, KEY)
+        await put(store, ACCOUNT, KEY, APP)
     file.write_bytes(export_accounts(settings(here)).content)
     import_accounts(settings(there), file)
     async with opened(there) as store:
@@ -57,9 +63,14 @@ async def test_every_exported_field_arrives(record: Record, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("record", "view", "computed"), [(ACCOUNT, User, {"confirmed"}), (KEY, Key, {"kind", "last_used_at"})]
+    ("record", "view", "computed"),
+    [
+        (ACCOUNT, User, {"confirmed"}),
+        (KEY, Key, {"kind", "last_used_at"}),
+        (APP, AppView, {"type", "built_in", "last_used_at"}),
+    ],
 )
-def test_every_shown_field_is_in_the_view(record: Record, view: type[User | Key], computed: set[str]) -> None:
+def test_every_shown_field_is_in_the_view(record: Record, view: type[User | Key | AppView], computed: set[str]) -> None:
     """And the view holds nothing else but what is worked out."""
     assert {use.shown for use in record.field_uses.values() if use.shown} == set(view.__struct_fields__) - computed
 

@@ -1,4 +1,4 @@
-"""`herod export` and `herod import`: move accounts and keys between stores. They open the store, not the daemon."""
+"""`herod export` and `herod import`: move accounts, keys and apps. They open the store, not the daemon."""
 
 import sys
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ STANDARD: Final = "-"
 @with_store_options
 @pass_invocation
 def export(invocation: Invocation, /, file: str | None, to_secret: str | None, **options: object) -> None:
-    """Write all accounts and keys to FILE, encrypted, for another herod.
+    """Write all accounts, keys and apps to FILE, encrypted.
 
     Stop the daemon first, and use the secret and store of `herod serve`. Passwords, client secrets and keys keep
     working after `herod import`. Without FILE, writes herod-TIME.export in the current directory; - is standard
@@ -66,14 +66,20 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
     done = _write(path, settings, secret)
     opens = "HERO_SECRET" if to_secret is None else f"the secret in {to_secret.removeprefix('@')}"
     invocation.done(
-        {"saved_to": str(path), "accounts": done.accounts, "keys": done.keys},
+        {"saved_to": str(path), "accounts": done.accounts, "keys": done.keys, "apps": done.apps},
         f"{_content(done)} are in {path} (0600). It opens with {opens}: anyone with both can guess the passwords "
         "offline, so send them separately.",
     )
 
 
 def _content(done: "Export") -> str:
-    return f"{plural(done.accounts, 'account')} and {plural(done.keys, 'key')}"
+    return _counts(done.accounts, done.keys, done.apps)
+
+
+def _counts(accounts: int, keys: int, apps: int) -> str:
+    """How many records moved; apps are named if there are any."""
+    counts = [plural(accounts, "account"), plural(keys, "key"), *([plural(apps, "app")] if apps else [])]
+    return f"{', '.join(counts[:-1])} and {counts[-1]}"
 
 
 def _write(path: Path, settings: "Settings", secret: str | None) -> "Export":
@@ -116,7 +122,7 @@ def import_(
     dry_run: bool,  # noqa: FBT001 - click's
     **options: object,
 ) -> None:
-    """Import accounts and keys from another herod or Hero Auth.
+    """Import accounts, keys and apps from another herod, or Hero Auth.
 
     Stop the daemon first, and use the secret and store of `herod serve`; a missing store is created. FILE is from
     `herod export`, or is Hero Auth's encrypted user file; - is standard input. All of it is imported, or nothing;
@@ -180,10 +186,11 @@ def _answer(done: "Import") -> dict[str, object]:
         "dry_run": done.is_dry_run,
         "accounts": done.accounts,
         "keys": done.keys,
+        "apps": done.apps,
         "skipped": listed(done.skipped, "why"),
         "admins": listed(done.admins, "name"),
         "revived": listed(done.revived, "name"),
-        "without_secret": done.without_secret,
+        "without_secret": [id_ for _, id_ in done.without_secret],
         "unknown_scopes": listed(done.unknown_scopes, "scopes"),
         "unknown_networks": listed(done.unknown_networks, "networks"),
         "unread": list(done.unread),
@@ -193,9 +200,13 @@ def _answer(done: "Import") -> dict[str, object]:
 def _report(done: "Import") -> list[str]:
     verb = "Would import" if done.is_dry_run else "Imported"
     place = f"{done.store}, which is new" if done.is_new else done.store
-    lines = [f"{verb} {plural(len(done.accounts), 'account')} and {plural(len(done.keys), 'key')} into {place}."]
+    lines = [f"{verb} {_counts(len(done.accounts), len(done.keys), len(done.apps))} into {place}."]
     lines += [f"skipped: {kind} {label}: {why}" for kind, label, why in done.skipped]
-    lines += [f"no client secret: `herod user rotate-secret {id_}` creates one" for id_ in done.without_secret]
+    commands = {"account": "user", "app": "app"}
+    lines += [
+        f"no client secret: `herod {commands[kind]} rotate-secret {id_}` creates one"
+        for kind, id_ in done.without_secret
+    ]
     return lines
 
 

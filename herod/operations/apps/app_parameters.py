@@ -1,6 +1,6 @@
 """What is said about an app when it is registered or changed, with the limits that the documents state."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -11,10 +11,13 @@ from herod.pipeline.parameter_types import AppId, AppName, Cursor, Limit, Networ
 from herod.store.store_interface import MAX_PAGE
 from herod_client.core.scope_graph import READ
 
-__all__ = ["AddApp", "AppRef", "GrantType", "ListApps", "UpdateApp"]
+__all__ = ["ALGORITHMS", "GRANT_TYPES", "AddApp", "AppRef", "GrantType", "ListApps", "UpdateApp"]
 
 RS256: Final = "RS256"
 GrantType = Literal["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
+Algorithm = Literal["RS256", "ES256", "EdDSA"]
+GRANT_TYPES: Final = get_args(GrantType)
+ALGORITHMS: Final = get_args(Algorithm)
 Uri = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_REDIRECT_CHARS})]
 RedirectUris = Annotated[
     list[Uri],
@@ -43,9 +46,7 @@ Pkce = Annotated[
     Literal["required", "optional"],
     msgspec.Meta(description="optional is for a confidential app that cannot do PKCE, and must then send a nonce"),
 ]
-IdTokenAlgorithm = Annotated[
-    Literal["RS256", "ES256", "EdDSA"], msgspec.Meta(description="signs its id_tokens; every library reads RS256")
-]
+IdTokenAlgorithm = Annotated[Algorithm, msgspec.Meta(description="signs its id_tokens; every library reads RS256")]
 MostScope = Annotated[Scope, msgspec.Meta(description="the most that people may give it; never owner")]
 RememberConsent = Annotated[
     bool,

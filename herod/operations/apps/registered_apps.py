@@ -105,7 +105,7 @@ def apps_add(tx: Writer, context: Context, params: AddApp) -> IssuedApp:
     )
     remembers = can_remember_consent(app) if params.remember_consent is None else params.remember_consent
     app = msgspec.structs.replace(app, remembers_consent=remembers)
-    check_app(context.runtime, app)
+    check_app(context.runtime.config.graph, app)
     check_name(tx, context.runtime, app)
     check_quota(tx, context, APPS)
     tx.put(app)
@@ -151,7 +151,7 @@ def apps_get(reader: Reader, context: Context, params: AppRef) -> AppView:
 def apps_update(tx: Writer, context: Context, params: UpdateApp, app: App) -> AppView:
     """Change an app. Its tokens are narrowed to the new scope at their next use."""
     changed = msgspec.structs.replace(app, **_changes(context, params))
-    check_app(context.runtime, changed)
+    check_app(context.runtime.config.graph, changed)
     check_name(tx, context.runtime, changed)
     return _put(tx, context, changed)
 

@@ -18,7 +18,7 @@ from herod.identity.runtime_state import Runtime
 from herod.records import App
 from herod.store.store_interface import Reader
 from herod_client.core.errors import Conflict, InvalidRequest
-from herod_client.core.scope_graph import OWNER
+from herod_client.core.scope_graph import OWNER, ScopeGraph
 
 __all__ = [
     "AUTHORIZATION_CODE",
@@ -60,13 +60,12 @@ def parse_addresses(texts: Sequence[str], own_origins: Collection[str], what: st
     return tuple(dict.fromkeys(texts))
 
 
-def check_app(runtime: Runtime, app: App) -> None:
+def check_app(graph: ScopeGraph, app: App) -> None:
     """Refuse what does not go together.
 
     Raises:
         InvalidRequest: says what to change.
     """
-    graph = runtime.config.graph
     if graph.mask(app.scope) & graph.bit(OWNER):
         raise InvalidRequest("No app is ever given the scope 'owner': give it at most 'admin'.")
     has_code = AUTHORIZATION_CODE in app.grants
