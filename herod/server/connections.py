@@ -108,6 +108,7 @@ async def serve(
 
             accepting.start_soon(server.sweep_forever)
             accepting.start_soon(listeners.keep_trying)
+            accepting.start_soon(listeners.keep_whole)
             listeners.begin(start)
             task_status.started()
             await shutdown.wait()

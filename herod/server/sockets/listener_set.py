@@ -13,7 +13,7 @@ import trio
 
 from herod.pipeline.process.deployment_info import MissingAddresses
 from herod.server.sockets.bound_listener import BoundListener
-from herod.server.sockets.tcp_places import Place, bind_place, held_loopbacks
+from herod.server.sockets.tcp_places import Place, bind_left_out, bind_place, held_loopbacks
 from herod.server.sockets.tls import Certificates
 from herod.settings.bind_addresses import TcpBind
 from herod_client.core.errors import RuntimeFailure
@@ -109,10 +109,12 @@ class Listeners(Sequence[BoundListener]):
         )
 
     def _holds_localhost(self, place: Place) -> bool:
-        sockets = [one.socket for one in self._opened if self._place_of.get(one) == place]
-        held = held_loopbacks(sockets)
+        held = held_loopbacks(one.socket for one in self._of(place))
         # What belongs to an open place and is not open was left out because this machine has no such address.
         return bool(held) and held | {bind.loopback for bind in place} >= LOOPBACKS
+
+    def _of(self, place: Place) -> list[BoundListener]:
+        return [one for one in self._opened if self._place_of.get(one) == place]
 
     @property
     def missing(self) -> tuple[MissingAddresses, ...]:
@@ -165,22 +167,60 @@ class Listeners(Sequence[BoundListener]):
             return
         reason = f"{listener.label} accepts no more connections ({error.strerror})"
         place = self._place_of.get(listener)
-        lost = [
-            one for one in self._opened if one is listener or (place is not None and self._place_of.get(one) is place)
-        ]
-        for one in lost:
-            self._opened.remove(one)
-            self._place_of.pop(one, None)
-            trio.lowlevel.notify_closing(one.socket)
-            one.close()
         if place is None:
+            self._end(listener)
             _log.error("%s: restart herod", reason)
             self._lost.append(MissingAddresses((listener.label,), f"{reason}: restart herod"))
         else:
             _log.error("%s: it is opened again", reason)
-            self._missing[place] = reason
-            self.try_missing()
+            self._give_up(place, reason)
         self.on_change()
+
+    async def keep_whole(self) -> None:
+        """Look again and again for an address family that the machine lacked: it may have got it meanwhile."""
+        while True:
+            await trio.sleep(LONGEST_PAUSE_SECONDS)
+            self.complete_places()
+
+    def complete_places(self) -> None:
+        """Open the addresses that were left out, where that is possible now.
+
+        A place one of whose addresses another process has taken is given up.
+        """
+        for place in [place for place in self._places if place not in self._missing]:
+            here = {one.socket.getsockname()[0] for one in self._of(place)}
+            for bind in place:
+                if bind.is_optional and bind.host not in here:
+                    self._open_left_out(place, bind)
+
+    def _open_left_out(self, place: Place, bind: TcpBind) -> None:
+        try:
+            taken = bind_left_out(bind)
+        except RuntimeFailure as failure:
+            _log.error("%s", failure)
+            self._give_up(place, str(failure))
+            self.on_change()
+            return
+        if taken is not None:
+            listener = BoundListener(taken, label=str(bind), host=bind.url_host, tls=self._tls)
+            self._place_of[listener] = place
+            self._opened.append(listener)
+            self._start(listener)
+            _log.info("%s", self.status)
+            self.on_change()
+
+    def _give_up(self, place: Place, reason: str) -> None:
+        """Close a place, and open it again as soon as possible."""
+        for one in self._of(place):
+            self._end(one)
+        self._missing[place] = reason
+        self.try_missing()
+
+    def _end(self, listener: BoundListener) -> None:
+        self._opened.remove(listener)
+        self._place_of.pop(listener, None)
+        trio.lowlevel.notify_closing(listener.socket)
+        listener.close()
 
     def stop(self) -> None:
         """Stop all listeners and remove the paths; the locks are kept."""

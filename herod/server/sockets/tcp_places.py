@@ -16,7 +16,7 @@ from herod.server.sockets.unix_socket import BACKLOG
 from herod.settings.bind_addresses import TcpBind
 from herod_client.core.errors import RuntimeFailure
 
-__all__ = ["Place", "bind_place", "bind_tcp", "group_places", "has_both_families", "held_loopbacks"]
+__all__ = ["Place", "bind_left_out", "bind_place", "bind_tcp", "group_places", "has_both_families", "held_loopbacks"]
 
 _log = logging.getLogger(__name__)
 
@@ -77,11 +77,22 @@ def _bind_all(place: Place, passed: Mapping[TcpBind, socket.socket]) -> dict[Tcp
             chosen = next((one.port for one in opened), 0) if not bind.port else 0
             wanted = replace(bind, port=chosen) if chosen else bind
             tcp = _bind_one(wanted, is_chosen=bool(chosen))
-            if tcp is not None:
+            if tcp is None:
+                _log.info("%s is left out: this machine has no such address", bind)
+            else:
                 undo.callback(tcp.close)
                 opened[replace(bind, port=tcp.getsockname()[1])] = tcp
         undo.pop_all()
     return opened
+
+
+def bind_left_out(bind: TcpBind) -> socket.socket | None:
+    """Listen on an optional address that was left out of its place; None if the machine still lacks it.
+
+    Raises:
+        RuntimeFailure: another process has it now, or it is not permitted.
+    """
+    return _bind_one(bind, is_chosen=False)
 
 
 def _bind_one(bind: TcpBind, *, is_chosen: bool) -> socket.socket | None:
@@ -90,7 +101,6 @@ def _bind_one(bind: TcpBind, *, is_chosen: bool) -> socket.socket | None:
         return bind_tcp(family, bind)
     except OSError as error:
         if bind.is_optional and error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
-            _log.info("%s is left out: this machine has no such address", bind)
             return None
         kind = _ChosenPortInUseError if is_chosen and error.errno == errno.EADDRINUSE else RuntimeFailure
         raise kind(_explain_tcp(bind, error)) from error

@@ -65,6 +65,14 @@ def health(daemon: Daemon) -> dict[str, object]:
     return body
 
 
+def names(daemon: Daemon) -> tuple[object, object, object]:
+    """What the daemon calls itself: its issuer, its `/mcp`, and where its pages are."""
+    _, server, _ = daemon.curl("/.well-known/oauth-authorization-server")
+    _, resource, _ = daemon.curl("/.well-known/oauth-protected-resource/mcp", "-H", f"Host: localhost:{daemon.port}")
+    code = daemon.rpc("session.code", {}, "-H", f"Authorization: Peer {daemon.cookie}")["result"]
+    return server["issuer"], resource["resource"], code["page_url"]
+
+
 def until_served(daemon: Daemon) -> None:
     """Wait until the daemon misses no address."""
     end = time.monotonic() + 60
@@ -96,6 +104,7 @@ def test_a_port_taken_after_a_crash(folder: Path, hosts: tuple[str, ...]) -> Non
             )
             assert f"pid {squatter.pid}" in finding["text"]
             assert "missing_addresses" in again.herod("status").stdout
+            assert names(again) == ("http://herod.invalid", "http://herod.invalid/mcp", None)
             squatter.kill()
             squatter.wait()
             again.process.send_signal(signal.SIGHUP)
@@ -105,6 +114,9 @@ def test_a_port_taken_after_a_crash(folder: Path, hosts: tuple[str, ...]) -> Non
             with socket.create_connection(("::1", port)) as six:
                 six.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert six.recv(100).startswith(b"HTTP/1.1 200")
+            local = f"http://localhost:{port}"
+            assert names(again) == (local, f"{local}/mcp", local)
+            again.logged(f"browsers and apps reach herod at {local}")
 
 
 def test_the_port_is_taken_without_being_asked(folder: Path) -> None:

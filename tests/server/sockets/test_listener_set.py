@@ -1,5 +1,6 @@
 """Addresses that cannot be had: the others serve, both loopbacks are one place, and what becomes free is taken."""
 
+import errno
 import logging
 import socket
 from collections.abc import Iterator
@@ -7,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 
+from herod.server.sockets import tcp_places
 from herod.server.sockets.bound_listener import BoundListener
 from herod.server.sockets.listener_set import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from herod.server.sockets.listeners import listening
@@ -32,6 +35,14 @@ def free_port() -> int:
         ports = {one.socket.getsockname()[1] for one in listeners}
     (port,) = ports
     assert isinstance(port, int)
+    return port
+
+
+def free_port_of_four() -> int:
+    """A port that is free on both loopbacks, on a machine without IPv6."""
+    with socket.create_server(("127.0.0.1", 0)) as four:
+        port = four.getsockname()[1]
+        assert isinstance(port, int)
     return port
 
 
@@ -89,6 +100,66 @@ def test_a_taken_loopback(folder: Path, caplog: pytest.LogCaptureFixture, host: 
     assert not any(accepts(each, port) for each in BOTH)
 
 
+@pytest.fixture
+def lacks_ipv6(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A machine without the addresses in the list."""
+    lacking = ["::1"]
+    real = tcp_places.bind_tcp
+
+    def bind(family: socket.AddressFamily, address: TcpBind) -> socket.socket:
+        if address.host in lacking:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return real(family, address)
+
+    monkeypatch.setattr(tcp_places, "bind_tcp", bind)
+    return lacking
+
+
+async def test_an_address_family_that_comes_later(folder: Path, lacks_ipv6: list[str]) -> None:
+    """Without IPv6 herod holds `localhost` by one address; when the machine gets IPv6, herod takes the other one."""
+    port = free_port_of_four()
+    with listening([UnixBind(folder / "s"), *loopbacks(port)]) as listeners:
+        started: list[BoundListener] = []
+        changes: list[str] = []
+        listeners.begin(started.append)
+        listeners.on_change = lambda: changes.append(listeners.status)
+        listeners.complete_places()
+        assert ([place.holds_localhost for place in listeners.places], changes) == ([True], [])
+        lacks_ipv6.clear()
+        listeners.complete_places()
+        assert [one.label for one in started] == [f"unix:{folder}/s", f"127.0.0.1:{port}", f"[::1]:{port}"]
+        assert (len(changes), accepts("::1", port)) == (1, True)
+        listeners.complete_places()
+        assert len(changes) == 1
+
+
+async def test_an_address_family_that_another_process_has_first(folder: Path, lacks_ipv6: list[str]) -> None:
+    """If another process is faster, herod gives up the address that it has, until both are free."""
+    port = free_port_of_four()
+    with listening([UnixBind(folder / "s"), *loopbacks(port)]) as listeners:
+        changes: list[bool] = []
+        listeners.on_change = lambda: changes.append(listeners.places[0].holds_localhost)
+        with taken("::1", port):
+            lacks_ipv6.clear()
+            listeners.complete_places()
+            assert [one.label for one in listeners] == [f"unix:{folder}/s"]
+            assert f"[::1]:{port} is in use" in listeners.missing[0].reason
+            assert (changes[-1], accepts("127.0.0.1", port)) == (False, False)
+        listeners.try_missing()
+        assert (len(listeners), listeners.places[0].holds_localhost) == (3, True)
+
+
+async def test_how_often_it_is_looked_for(autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing address family is looked for every 30 seconds."""
+    moments: list[float] = []
+    with listening([TcpBind("127.0.0.1", 0)]) as listeners:
+        start = trio.current_time()
+        monkeypatch.setattr(listeners, "complete_places", lambda: moments.append(trio.current_time() - start))
+        with trio.move_on_after(100):
+            await listeners.keep_whole()
+    assert moments == pytest.approx([30, 60, 90])
+
+
 def test_other_addresses_fail_apart() -> None:
     """An address that is not there, or taken, does not stop another TCP address."""
     port = free_port()
@@ -138,8 +209,6 @@ def test_places(named: list[str], places: list[list[str]]) -> None:
 
 async def test_the_intervals(folder: Path, autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Missing addresses are tried after 1, 2, 4 … seconds, at most 30, until they are there."""
-    import trio
-
     port = free_port()
     moments: list[float] = []
     with taken("127.0.0.1", port) as squatter, listening([UnixBind(folder / "s"), *loopbacks(port)]) as listeners:
