@@ -3,7 +3,7 @@
 Each runs in one write transaction and is audited like any other change, with `startup` as the actor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from herod.credentials.keyring import Keyring
 from herod.credentials.secret_hashes import hash_secret
 from herod.pipeline.app_signing_keys import new_signing_record, signing_key_of
 from herod.pipeline.text_normalization import parse_name
-from herod.records import ApiKey, SigningKeyRecord
+from herod.records import ApiKey, App, SigningKeyRecord
 from herod.store.store_interface import Writer
 from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from herod_client.core.scope_graph import ADMIN
@@ -22,6 +22,8 @@ from herod_client.core.signing_keys import PlainAlgorithm, SigningKey, SigningKe
 __all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "startup_event"]
 
 HS256_ID: Final = "hs256"
+# What apps use that chose none: those that registered themselves, and those known by a document.
+DEFAULT_ALGORITHM: Final = "RS256"
 # A hard stop later than a token's lifetime plus this was set while the clock was wrong.
 CLOCK_ERROR_SECONDS: Final = 86_400
 
@@ -44,7 +46,8 @@ def load_signing_keys(
     records = {record.id: record for record in tx.scan(SigningKeyRecord)}
     _settle_retired(tx, records, secret=secret.encode(), now=now, earliest=now if earliest is None else earliest)
     current = _current_record(records, algorithm, now)
-    signing = {current.id, *_for_apps(records)}
+    used = {DEFAULT_ALGORITHM, *(app.id_token_algorithm for app in tx.scan(App))}
+    signing = {current.id, *_for_apps(records, used)}
     for record in (*records.values(), current):
         is_current = record.id in signing
         stop = None if is_current else _hard_stop(record, latest=now + ttl)
@@ -110,11 +113,15 @@ def _hard_stop(record: SigningKeyRecord, *, latest: int) -> int:
     return latest if stop is None or stop > latest + CLOCK_ERROR_SECONDS else stop
 
 
-def _for_apps(records: Mapping[str, SigningKeyRecord]) -> list[str]:
-    """The keys that sign for apps, by `kid`: the first of each algorithm, if several herods have made one at once."""
+def _for_apps(records: Mapping[str, SigningKeyRecord], used: Collection[str]) -> list[str]:
+    """The keys that sign for apps, by `kid`: the first of each algorithm, if several herods have made one at once.
+
+    A key of an algorithm that no app uses any more signs no longer, since some libraries read no key at all if there is
+    one among them that they do not know.
+    """
     found: dict[str, str] = {}
     for record in sorted(records.values(), key=lambda one: (one.created_at, one.id)):
-        if record.for_apps and record.expires_at is None:
+        if record.for_apps and record.expires_at is None and record.algorithm in used:
             found.setdefault(record.algorithm, record.id)
     return list(found.values())
 

@@ -10,7 +10,7 @@ import pytest
 from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_keys
 from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.pipeline.app_signing_keys import new_signing_record
-from herod.records import SigningKeyRecord
+from herod.records import App, SigningKeyRecord
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.signing_keys import PlainAlgorithm, hs256_key, new_private
 from support.herod_in_memory import NOW, SECRET, Harness, User
@@ -219,8 +219,10 @@ async def test_keys_for_apps(harness: Harness) -> None:
     """Each key for apps is replaced by one of its algorithm, also where HERO_SECRET signs plain tokens."""
     await start(harness, "HS256", NOW)
     for algorithm in ("RS256", "ES256", "EdDSA"):
+        app = App(id=algorithm, created_at=NOW, name=algorithm, creator="test", id_token_algorithm=algorithm)
         record = new_signing_record(algorithm, new_private(algorithm), now=NOW, for_apps=True)
-        await harness.store.write(methodcaller("put", record))
+        for one in (app, record):
+            await harness.store.write(methodcaller("put", one))
     await start(harness, "HS256", NOW)
     before = {key.algorithm: key for key in harness.runtime.signing if key.kid}
     change = await rotate(harness, NOW + 10)

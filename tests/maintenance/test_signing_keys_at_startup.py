@@ -9,7 +9,7 @@ from herod.bootstrap_admin_key import give_bootstrap_key
 from herod.identity.credential_types import Bearer
 from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
 from herod.pipeline.app_signing_keys import new_signing_record
-from herod.records import ApiKey, SigningKeyRecord
+from herod.records import ApiKey, App, SigningKeyRecord
 from herod.store.store_interface import Writer
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.signing_keys import PlainAlgorithm, PublicAlgorithm, SigningKeys, new_private
@@ -112,6 +112,8 @@ async def test_keys_for_apps_outlive_starts(harness: Harness) -> None:
     kids: dict[PublicAlgorithm, str] = {}
     algorithms: tuple[PublicAlgorithm, ...] = ("RS256", "EdDSA")
     plain_ones: tuple[PlainAlgorithm, ...] = ("HS256", "EdDSA", "HS256")
+    app = App(id="a", created_at=NOW, name="Wiki", creator="test", scope=("read",), id_token_algorithm="EdDSA")
+    await harness.store.write(methodcaller("put", app))
     for algorithm in algorithms:
         record = new_signing_record(algorithm, new_private(algorithm), now=NOW, for_apps=True)
         await harness.store.write(methodcaller("put", record))
@@ -125,6 +127,23 @@ async def test_keys_for_apps_outlive_starts(harness: Harness) -> None:
         assert keys.for_apps("ES256") is None
         assert keys.current.algorithm == plain
         assert keys.current.kid not in kids.values()
+
+
+async def test_keys_for_apps_that_no_app_uses(harness: Harness) -> None:
+    """A key of an algorithm that no app has any more gets a hard stop; RS256 stays, and a later app gets a new key."""
+    algorithms: tuple[PublicAlgorithm, ...] = ("RS256", "ES256", "EdDSA")
+    made = {one: new_signing_record(one, new_private(one), now=NOW, for_apps=True) for one in algorithms}
+    app = App(id="a", created_at=NOW, name="Wiki", creator="test", scope=("read",), id_token_algorithm="ES256")
+    for record in (*made.values(), app):
+        await harness.store.write(methodcaller("put", record))
+    keys = await start(harness, "HS256", NOW + 10)
+    assert [keys.for_apps(one) is not None for one in algorithms] == [True, True, False]
+    retired = keys.find(made["EdDSA"].id)
+    assert retired is not None
+    assert retired.verifies_until == NOW + 10 + TTL
+    await start(harness, "HS256", NOW + 10 + TTL)
+    kids = {record.id for record in harness.store.scan(SigningKeyRecord)}
+    assert kids == {"hs256", made["RS256"].id, made["ES256"].id}
 
 
 async def test_two_keys_for_apps_of_one_algorithm(harness: Harness) -> None:

@@ -175,7 +175,8 @@ def _check_public_keys(client: Client) -> Iterator[Finding]:
             "public-keys",
             f"There is an Ed25519 key among those at {JWKS}: Apache's mod_auth_openidc, HAProxy, jsonwebtoken and "
             "python-jose cannot read it, and some libraries then read none.",
-            'if an app cannot verify its tokens, use RS256 or ES256 for all apps, and signing = "HS256" for herod',
+            "if an app cannot verify its tokens, use RS256 or ES256 for all of them (`herod app edit APP --algorithm "
+            'RS256`) and signing = "HS256" for herod, and restart it: the key is gone after another token_ttl',
         )
 
 
