@@ -70,6 +70,7 @@ def given_app(fields: Mapping[str, str], grants: Sequence[str] = CODE_GRANTS) ->
         "remember_consent": None if not consent else consent == "yes",
         "admit_unconfirmed": "admit" in fields,
         "send_unconfirmed_email": "emails" in fields,
+        "expand_scope": "expand" in fields,
     }
 
 
@@ -79,6 +80,7 @@ def fields_of(app: AppView) -> dict[str, str]:
         "device": DEVICE_GRANT in app.grants,
         "admit": app.admit_unconfirmed,
         "emails": app.send_unconfirmed_email,
+        "expand": app.expand_scope,
         **{f"scope:{name}": True for name in app.scope.split()},
     }
     return {

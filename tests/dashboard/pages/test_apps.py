@@ -68,18 +68,19 @@ async def test_everything_that_the_form_sets(harness: Harness, ada: Visitor) -> 
         device="on",
         admit="on",
         emails="on",
+        expand="on",
     )
     assert app.redirect_uris == (CALLBACK, "http://127.0.0.1:9/cb")
     assert app.post_logout_uris == ("https://grafana.example.org/",)
     assert app.networks == ("attic", "lab")
     assert (app.needs_pkce, app.id_token_algorithm, app.remembers_consent) == (False, "ES256", False)
-    assert (app.admits_unconfirmed, app.sends_unconfirmed_email) == (True, True)
+    assert (app.admits_unconfirmed, app.sends_unconfirmed_email, app.expands_scope) == (True, True, True)
     assert app.grants == ("authorization_code", "refresh_token", DEVICE_CODE)
     page = await ada.read(f"/ui/apps/{app.id}")
     assert f"{CALLBACK}\nhttp://127.0.0.1:9/cb</textarea>" in page
     for chosen in ("optional", "ES256", "no"):
         assert f'<option value="{chosen}" selected>' in page
-    for ticked in ("device", "admit", "emails", "scope:read"):
+    for ticked in ("device", "admit", "emails", "expand", "scope:read"):
         assert re.search(rf'name="{ticked}" value="on" checked', page)
 
 
