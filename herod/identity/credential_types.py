@@ -21,6 +21,7 @@ __all__ = [
 class Audience(Enum):
     """Which audience-restricted tokens (RFC 8707) are accepted."""
 
+    PLAIN = "plain"  # none: those that are not restricted alone
     HEROD = "herod"  # those for herod as a whole
     MCP = "mcp"  # those for herod as a whole or for `/mcp`
     APP = "app"  # those for herod as a whole, and an app's that are for the app itself: herod tells it who signed in

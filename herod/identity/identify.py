@@ -32,7 +32,7 @@ from herod.identity.effective_principals import (
     legacy_principal,
 )
 from herod.identity.openid_scopes import openid_scopes_of
-from herod.identity.own_resources import OwnResource, own_resource
+from herod.identity.own_resources import OwnResource, canonical_resource, own_resource
 from herod.identity.parent_credential import LOCAL_ADMIN_VIA, cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime
 from herod.identity.stored_secrets import is_stored_secret
@@ -45,6 +45,7 @@ from herod_client.core.errors import BadCredentials, BadToken, ExpiredToken, Rev
 from herod_client.core.grants import MAX_NETWORKS, intersect_grants
 from herod_client.core.key_format import KeyKind, looks_like_key, parse_key, typing_error
 from herod_client.core.refusal_reasons import ROTATED
+from herod_client.core.resource_indicators import is_meant_for
 from herod_client.core.times import rfc3339_text
 
 __all__ = [
@@ -111,12 +112,12 @@ def _principal_of(reader: Reader, runtime: Runtime, presented: Presented | None,
 
 
 def bearer_principal(
-    reader: Reader, runtime: Runtime, text: str, now: int, *, audience: Audience = Audience.HEROD
+    reader: Reader, runtime: Runtime, text: str, now: int, *, audience: Audience | str = Audience.HEROD
 ) -> Principal:
     """The principal of a token, an API key or a legacy secret.
 
     Args:
-        audience: which audience-restricted tokens are accepted.
+        audience: which audience-restricted tokens are accepted; a text is the resource that they must be for.
 
     Raises:
         Unauthenticated: the credential is not valid.
@@ -222,12 +223,15 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
     return principal
 
 
-def _check_audience(runtime: Runtime, meant: str, taken: Audience) -> None:
+def _check_audience(runtime: Runtime, meant: str, taken: Audience | str) -> None:
     """Refuse a token for another audience."""
-    if taken is Audience.ANY:
-        return
-    own = own_resource(runtime.config, meant)
-    if own is not OwnResource.ROOT and not (own is OwnResource.MCP and taken is Audience.MCP):
+    config, is_taken = runtime.config, taken is Audience.ANY
+    if isinstance(taken, str):
+        is_taken = is_meant_for(canonical_resource(config, meant), canonical_resource(config, taken))
+    elif taken is not Audience.PLAIN:
+        own = own_resource(config, meant)
+        is_taken = is_taken or own is OwnResource.ROOT or (own is OwnResource.MCP and taken is Audience.MCP)
+    if not is_taken:
         raise wrong_audience()
 
 

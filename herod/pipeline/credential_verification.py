@@ -36,11 +36,14 @@ def allow_verification(
     context.may_verify = True
 
 
-def verify_credential(store: Store, context: Context, text: str, *, audience: Audience = Audience.HEROD) -> Principal:
+def verify_credential(
+    store: Store, context: Context, text: str, *, audience: Audience | str = Audience.PLAIN
+) -> Principal:
     """The principal of a token, an API key or a legacy secret that was presented to the calling service.
 
     Args:
-        audience: which tokens to accept of those issued for one resource.
+        audience: which tokens to accept of those issued for one resource; a text is the caller's resource. By default
+            none: whoever got such a token must not be able to use it elsewhere.
 
     Raises:
         Unauthenticated: it is invalid.

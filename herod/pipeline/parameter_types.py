@@ -14,6 +14,7 @@ from herod.pipeline.operation_definition import NormalForm
 from herod.pipeline.text_normalization import MAX_NAME, parse_label, parse_name
 from herod.store.store_interface import MAX_PAGE
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
+from herod_client.core.resource_indicators import MAX_RESOURCE_CHARS, RESOURCE_PATTERN
 from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
 from herod_client.core.times import MAX_CHARS as MAX_TIME_CHARS
 
@@ -22,6 +23,7 @@ __all__ = [
     "CLIENT_IN_HEADER",
     "EXAMPLE_ID",
     "IN_ANY_SPELLING",
+    "RESOURCE",
     "AccountEmail",
     "AccountName",
     "AppId",
@@ -42,6 +44,7 @@ __all__ = [
     "NewPassword",
     "OperationName",
     "Owner",
+    "Resource",
     "Scope",
     "Since",
     "Until",
@@ -130,6 +133,14 @@ Scope = Annotated[
         description=f"space-separated scopes, at most {MAX_SCOPES}",
         extra={ENUMERATED: "scopes"},
         extra_json_schema={"maxLength": MAX_SCOPE_CHARS},
+    ),
+    AS_IT_IS,
+]
+RESOURCE: Final = {"format": "uri", "pattern": f"^{RESOURCE_PATTERN}$", "maxLength": MAX_RESOURCE_CHARS}
+Resource = Annotated[
+    str,
+    msgspec.Meta(
+        description="your own URI: tokens for it, or for what lies below it, are taken too", extra_json_schema=RESOURCE
     ),
     AS_IT_IS,
 ]

@@ -38,10 +38,13 @@ class Verifier:
     """A verifier that accepts one token."""
 
     asked: tuple[str, str | None, str | None] | None = None
+    resource: str | None = None
 
-    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
+    def verify(
+        self, token: str, *, scope: str | None = None, network: str | None = None, resource: str | None = None
+    ) -> VerifiedToken:
         """As the real one does."""
-        self.asked = token, scope, network
+        self.asked, self.resource = (token, scope, network), resource
         if token in FAILURES:
             raise FAILURES[token]
         return ADA
@@ -125,6 +128,8 @@ async def test_refused(headers: Any, status: int, challenge: str | None, code: s
         ({"scope": " ".join(["read"] * 65)}, "at most 64 names"),
         ({"network": ""}, "required network is empty"),
         ({"network": "a b"}, "not a network name"),
+        ({"resource": ""}, "resource is empty"),
+        ({"resource": "me.example"}, "absolute URI"),
         ({"public": "/health"}, "list of paths"),
     ],
     ids=str,
@@ -176,7 +181,9 @@ async def test_what_is_asked_for() -> None:
 
     scope = {"type": "http", "path": "/", "method": "GET", "headers": [(b"authorization", b"Bearer t")]}
     await HerodMiddleware(app, verifier, scope="read", network="lab")(scope, unused, unused)
-    assert verifier.asked == ("t", "read", "lab")
+    assert (verifier.asked, verifier.resource) == (("t", "read", "lab"), None)
+    await HerodMiddleware(app, verifier, resource="https://me.example")(scope, unused, unused)
+    assert (verifier.asked, verifier.resource) == (("t", None, None), "https://me.example")
 
 
 async def test_unknown_kinds_of_connections() -> None:

@@ -351,6 +351,8 @@ def test_never_over_http(url: str) -> None:
         {"secret": SECRET, "audiences": ""},
         {"secret": SECRET, "audiences": [""]},
         {"secret": SECRET, "audiences": "https://me.example"},
+        {"secret": SECRET, "resource": ""},
+        {"secret": SECRET, "resource": "me.example"},
         {"secret": SECRET, "credential": ""},
         {"secret": SECRET, "when_stale": ""},
     ],

@@ -27,9 +27,7 @@ class Service:
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
-        self.checker = TokenChecker(
-            audiences=frozenset({ROOT}), clock=lambda: harness.clock.now, stopwatch=lambda: harness.clock.now
-        )
+        self.checker = TokenChecker(resource=ROOT, clock=lambda: harness.clock.now, stopwatch=lambda: harness.clock.now)
         self.checker.keys = harness.runtime.signing
 
     async def listen(self, *, without: str = "") -> None:
@@ -45,7 +43,7 @@ class Service:
     async def agrees(self, token: Bearer, **required: str) -> VerifiedToken | str:
         """What both say about a token: the verified one, or the reason why not."""
         await self.listen()
-        theirs = await self.harness.call("token.validate", token=token.text, **required)
+        theirs = await self.harness.call("token.validate", token=token.text, resource=ROOT, **required)
         refused = None
         try:
             verified = self.checker.verify(token.text, **required)
@@ -228,7 +226,7 @@ async def test_claims_that_do_not_fit(
         return
     with pytest.raises(expected):
         service.checker.verify(text)
-    assert not (await harness.call("token.validate", token=text)).valid
+    assert not (await harness.call("token.validate", token=text, resource=ROOT)).valid
 
 
 async def test_another_subjects_delegation(service: Service, harness: Harness) -> None:
@@ -242,4 +240,4 @@ async def test_another_subjects_delegation(service: Service, harness: Harness) -
         text = issue(msgspec.structs.replace(good, sub=sub, epoch=epoch), harness.runtime.signing.current)
         with pytest.raises(RevokedToken):
             service.checker.verify(text)
-        assert not (await harness.call("token.validate", token=text)).valid
+        assert not (await harness.call("token.validate", token=text, resource=ROOT)).valid

@@ -18,6 +18,7 @@ from herod_client.core.errors import (
     RevokedToken,
     Unavailable,
 )
+from herod_client.core.refusal_reasons import refusal_reason
 from herod_client.core.scope_graph import BUILT_IN
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 from herod_client.feed_mirror import FeedChanges, FeedMirror, parse_changes
@@ -142,6 +143,42 @@ def test_an_audience_of_ours(times: Times) -> None:
     assert checker.verify(ours).aud == "https://me.example"
 
 
+@pytest.mark.parametrize(
+    ("audience", "own", "asked", "is_good"),
+    [
+        ("https://me.example", "https://me.example/", None, True),
+        ("https://me.example/mcp", "https://me.example", None, True),
+        ("https://me.example", "https://me.example/mcp", None, False),
+        ("https://me.example/mcp", "https://me.example", "https://me.example/mcp", True),
+        ("https://me.example/ui", "https://me.example", "https://me.example/mcp", False),
+        ("https://me.example", None, "https://me.example", True),
+        ("https://me.example", None, None, False),
+        ("https://other.example", "https://me.example", "https://other.example", True),
+        (None, "https://me.example", "https://me.example/mcp", True),
+    ],
+)
+def test_a_resource(times: Times, audience: str | None, own: str | None, asked: str | None, is_good: bool) -> None:
+    """A token with `aud` is accepted at its resource and above it, by the verifier's or the call's; each time anew."""
+    given = {} if audience is None else {"aud": audience, "client_id": "ada", "iss": "https://herod.example"}
+    checker = times.checker(resource=own)
+    for _ in range(2):  # the second time from the cache
+        if is_good:
+            assert checker.verify(token(**given), resource=asked).aud == audience
+        else:
+            with pytest.raises(BadToken, match="another resource") as refused:
+                checker.verify(token(**given), resource=asked)
+            assert refusal_reason(refused.value) == "audience"
+
+
+def test_an_audience_and_a_resource(times: Times) -> None:
+    """Other names of the service are accepted beside its resource, unless a call asks about one part of it."""
+    checker = times.checker(audiences=frozenset({"jobs:"}), resource="https://me.example")
+    other = token(aud="jobs:", client_id="ada", iss="https://herod.example")
+    assert checker.verify(other).aud == "jobs:"
+    with pytest.raises(BadToken):
+        checker.verify(other, resource="https://me.example/mcp")
+
+
 def test_expiry_is_looked_at_each_time(times: Times) -> None:
     """A cached token is refused once it expires; setting the clock back far does not help."""
     checker = times.checker()
@@ -184,6 +221,8 @@ def test_scope_is_what_both_hold(times: Times) -> None:
         ({"network": "a b"}, "not a network name"),
         ({"network": "attic"}, "Unknown network 'attic'"),
         ({"scope": "read", "network": ""}, "required network is empty"),
+        ({"resource": ""}, "resource is empty"),
+        ({"resource": "me.example"}, "absolute URI"),
     ],
     ids=str,
 )
@@ -205,6 +244,8 @@ def test_a_requirement_that_is_a_mistake_never_passes(times: Times, asked: dict[
         ({"network": "a b"}, "not a network name"),
         ({"audiences": frozenset({""})}, "audience is empty"),
         ({"audiences": frozenset({" "})}, "audience is empty"),
+        ({"resource": " "}, "resource is empty"),
+        ({"resource": "https://"}, "absolute URI"),
         ({"max_stale": 1.9}, "max_stale is 1.9"),
         ({"max_stale": float("nan")}, "max_stale is nan"),
         ({"when_stale": ""}, "when_stale is ''"),

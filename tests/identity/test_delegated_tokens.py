@@ -73,7 +73,7 @@ async def test_nor_is_what_includes_owner(harness: Harness) -> None:
     user = await harness.user(scope="owner")
     token = app_token(harness, await connect_app(harness, user, "all jobs"))
     assert (await harness.call("whoami", token)).scope == "admin"
-    assert not (await harness.call("token.validate", token=token.text, scope="all")).valid
+    assert not (await harness.call("token.validate", token=token.text, scope="all", resource=ROOT)).valid
 
 
 async def end_by(harness: Harness, how: str, user: User, delegation: Delegation) -> None:
@@ -120,11 +120,11 @@ async def test_every_end(harness: Harness, how: str) -> None:
     user = await harness.user(scope="read")
     delegation = await connect_app(harness, user)
     token = app_token(harness, delegation)
-    assert (await harness.call("token.validate", token=token.text)).valid
+    assert (await harness.call("token.validate", token=token.text, resource=ROOT)).valid
     await end_by(harness, how, user, delegation)
     with pytest.raises(RevokedToken):
         await harness.call("whoami", token)
-    assert (await harness.call("token.validate", token=token.text)).reason == "revoked"
+    assert (await harness.call("token.validate", token=token.text, resource=ROOT)).reason == "revoked"
 
 
 async def test_a_disabled_account(harness: Harness) -> None:

@@ -163,7 +163,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "characters of an access token": "herod_client.core.access_tokens:MAX_TOKEN_CHARS",
         "depth of JSON in it": "herod_client.core.access_tokens:MAX_DEPTH",
         "characters of its `sub` or `jti`": "herod_client.core.access_tokens:MAX_ID_CHARS",
-        "characters of its `resource`": "herod.operations.tokens.issue_and_validate:MAX_RESOURCE_CHARS",
+        "characters of its `resource`": "herod_client.core.resource_indicators:MAX_RESOURCE_CHARS",
         "seconds that another issuer's clock may be ahead": "herod_client.core.access_tokens:CLOCK_SKEW",
         "seconds that the former secret of a rotated key may stay valid": (
             "herod.operations.keys.rotate_disable_edit:MAX_OVERLAP"

@@ -10,7 +10,7 @@ from herod_cli.commands.user import save_option
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import place_for
-from herod_cli.shared.credential_verdict import show_verdict, verdict_callback
+from herod_cli.shared.credential_verdict import resource_option, show_verdict, verdict_callback
 from herod_cli.shared.output import clean, print_lines, print_notice
 from herod_cli.shared.secret_files import ask_password, read_secret
 
@@ -103,6 +103,7 @@ token.command(
         "herod token validate @token.txt",
         "herod token validate - --scope write < token.txt",
         "herod token issue | herod token validate - --output json",
+        "herod token validate @token.txt --resource https://jobs.example.org",
     ],
     help="Check whether a token (or key) is valid: exit code 0 if it is, 1 if not.",
 )(verdict_callback("token"))
@@ -115,13 +116,14 @@ token.command(
     ]
 )
 @click.argument("text", metavar="TOKEN|@FILE|-")
+@resource_option
 @pass_invocation
-def inspect(invocation: Invocation, text: str) -> int:
+def inspect(invocation: Invocation, text: str, resource: str | None) -> int:
     """Show the subject and grants of a token (or key): exit code 0 if it is active, 1 if not.
 
-    A token for one service, which `validate` refuses, is active here and shows its audience.
+    A token for one resource is active to its holder, to admins, and to who names that with --resource.
     """
-    answer = invocation.call("token.introspect", token=read_secret(text, "token"))
+    answer = invocation.call("token.introspect", token=read_secret(text, "token"), resource=resource)
     return show_verdict(invocation, answer, is_good=answer.get("active") is True)
 
 

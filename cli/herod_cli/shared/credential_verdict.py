@@ -11,7 +11,7 @@ from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_lines, print_notice, show
 from herod_cli.shared.secret_files import read_secret
 
-__all__ = ["show_verdict", "verdict_callback"]
+__all__ = ["resource_option", "show_verdict", "verdict_callback"]
 
 
 # Reason → what it means and what to do, where the word does not say it.
@@ -21,8 +21,13 @@ MEANINGS: Final = {
     "network": "the credential itself is valid, but does not reach the required network",
     "owner_disabled": "the account that the key belongs to is disabled: `herod user enable ID`",
     "clock": "it was issued in the future: compare the clocks of the machines, for example with `timedatectl`",
-    "audience": "it is for another resource, which `herod token inspect` shows, or from another herod",
+    "audience": "it is for one resource: name that with --resource; or it is from another herod",
 }
+
+
+resource_option = click.option(
+    "--resource", metavar="URI", help="Take a token that is for this resource, or for what lies below it."
+)
 
 
 def verdict_callback(what: str) -> Callable[..., int]:
@@ -35,10 +40,11 @@ def verdict_callback(what: str) -> Callable[..., int]:
     @click.argument("text", metavar=f"{what.upper()}|@FILE|-")
     @click.option("--scope", metavar="SCOPE", help="Also require this scope.")
     @click.option("--network", metavar="NAME", help="Also require this network.")
+    @resource_option
     @pass_invocation
-    def ask(invocation: Invocation, text: str, scope: str | None, network: str | None) -> int:
+    def ask(invocation: Invocation, text: str, scope: str | None, network: str | None, resource: str | None) -> int:
         credential = read_secret(text, what)
-        answer = invocation.call("token.validate", token=credential, scope=scope, network=network)
+        answer = invocation.call("token.validate", token=credential, scope=scope, network=network, resource=resource)
         is_good = answer.get("valid") is True
         code = show_verdict(invocation, answer, is_good=is_good)
         meaning = None if is_good else MEANINGS.get(show(answer.get("reason")))

@@ -20,6 +20,7 @@ from herod_client.core.errors import (
     Unavailable,
 )
 from herod_client.core.grants import check_required_network
+from herod_client.core.resource_indicators import check_required_resource
 from herod_client.core.scope_graph import split_scope
 from herod_client.offline_token_verification import VerifiedToken
 
@@ -51,11 +52,13 @@ class HerodMiddleware:
         verifier: must be entered before the first request comes.
         scope: required of every token; routes that need more check `scope["herod"].scopes`.
         network: the network that every token must reach; by default the verifier's own.
+        resource: the URI of this application: a token with `aud` is for that or for what lies below it; by default the
+            verifier's own. Passed to the verifier only if it is given.
         public: paths, exactly as requested, that need no token: no `scope["herod"]` is set there.
 
     Raises:
-        InvalidInput: the scope or network is empty, blank or ill-formed. If it is unknown to herod, every request
-            raises it: that is a fault of the service, which its server answers with 500.
+        InvalidInput: the scope, network or resource is empty, blank or ill-formed. If it is unknown to herod, every
+            request raises it: that is a fault of the service, which its server answers with 500.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class HerodMiddleware:
         *,
         scope: str | None = None,
         network: str | None = None,
+        resource: str | None = None,
         public: Iterable[str] = (),
     ) -> None:
         try:
@@ -72,6 +76,8 @@ class HerodMiddleware:
                 raise InvalidInput("The required scope is empty: give one or more, or leave it out.")
             if network is not None:
                 check_required_network(network)
+            if resource is not None:
+                check_required_resource(resource)
         except InvalidRequest as error:
             raise InvalidInput(error.message) from None
         if isinstance(public, str):
@@ -80,6 +86,7 @@ class HerodMiddleware:
         self._verifier = verifier
         self._scope = scope
         self._network = network
+        self._resource = resource
         self._public = frozenset(public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +98,9 @@ class HerodMiddleware:
         if scope.get("path") not in self._public:
             try:
                 token = _bearer(scope.get("headers", ()))
-                inner[KEY] = self._verifier.verify(token, scope=self._scope, network=self._network)
+                # A verifier of the service's own may know nothing of resources.
+                further = {} if self._resource is None else {"resource": self._resource}
+                inner[KEY] = self._verifier.verify(token, scope=self._scope, network=self._network, **further)
             except HerodError as error:
                 await _refuse(scope, receive, send, error)
                 return

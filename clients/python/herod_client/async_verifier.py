@@ -59,7 +59,9 @@ class Verifier:
             of the secret and of all public keys are accepted.
         credential: the credential for the feed: a token or key as text, or an `Identity`; by default this process's
             uid on a Unix socket. Any principal is allowed, for instance a service key with scope read.
-        audiences: every `aud` that means this service; tokens without one are always accepted.
+        resource: this service's URI: a token with `aud` is accepted only if that equals it or lies below it, by whole
+            segments of the path. A token without one is always accepted.
+        audiences: other values of `aud` that mean this service.
         network: the network this service is on: every token must reach it.
         max_stale: seconds without an answer from herod after which no token is trusted.
         when_stale: refuse every token then, or verify against the last known state.
@@ -80,6 +82,7 @@ class Verifier:
         jwks: bool = False,
         credential: str | Identity | None = None,
         audiences: Iterable[str] = (),
+        resource: str | None = None,
         network: str | None = None,
         max_stale: float = 60.0,
         when_stale: WhenStale = "refuse",
@@ -106,7 +109,11 @@ class Verifier:
         if isinstance(audiences, str):
             raise InvalidInput("audiences is a string: give a list of strings.")
         self.checker = TokenChecker(
-            audiences=frozenset(audiences), network=network, max_stale=max_stale, when_stale=when_stale
+            audiences=frozenset(audiences),
+            resource=resource,
+            network=network,
+            max_stale=max_stale,
+            when_stale=when_stale,
         )
         self._change_notifier = trio.lowlevel.ParkingLot()
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None

@@ -12,21 +12,20 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from herod_client.client_errors import InvalidInput
-from herod_client.core.access_tokens import CLOCK_SKEW, Claims, unknown_subject, verify, wrong_audience
+from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify, wrong_audience
 from herod_client.core.bounded_cache import BoundedCache
 from herod_client.core.errors import (
-    BadToken,
-    Disabled,
     InvalidRequest,
     MissingScope,
     NetworkDenied,
-    RevokedToken,
     Unavailable,
 )
 from herod_client.core.grants import ALL_NETWORKS, Networks, check_required_network, intersect_networks
+from herod_client.core.resource_indicators import check_required_resource, is_meant_for
 from herod_client.core.scope_graph import canonical_scope
 from herod_client.core.signing_keys import SigningKeys
-from herod_client.feed_mirror import FeedDelegation, FeedMirror, FeedRules, FeedSnapshot, FeedSubject
+from herod_client.feed_lookup import DELEGATION, find_delegation, find_subject
+from herod_client.feed_mirror import FeedMirror, FeedRules, FeedSnapshot
 
 __all__ = ["TokenChecker", "VerifiedToken", "WhenStale"]
 
@@ -38,15 +37,6 @@ MAX_SEEN_BYTES: Final = 32 * 1024 * 1024
 # Memory of a token's claims and result, and of a network's name in a tuple and two sets.
 SEEN_BYTES: Final = 1024
 NAME_BYTES: Final = 256
-# Kind of subject → the only parent credentials (`via`) of its tokens.
-VIAS: Final = {
-    "account": frozenset({"client_secret", "password"}),
-    "peer": frozenset({"peer"}),
-    "local_admin": frozenset({"local_admin"}),
-}
-# The parent credential of an app's tokens, before the id of what its account delegated.
-DELEGATION: Final = "delegation:"
-GONE: Final = "The credential behind this token no longer exists: sign in again."
 
 
 class VerifiedToken(msgspec.Struct, frozen=True):
@@ -102,6 +92,7 @@ class TokenChecker:
 
     Args:
         audiences: every `aud` that means this service; tokens for another are refused.
+        resource: this service's URI: tokens for that or for what lies below it are accepted too.
         network: the network this service is on, if every token must reach it.
         max_stale: seconds after the feed's last answer until the state is stale.
         when_stale: refuse everything then, or continue with the last known state.
@@ -109,24 +100,26 @@ class TokenChecker:
         stopwatch: monotonic seconds.
 
     Raises:
-        InvalidInput: an audience or the network is empty, or `when_stale` or `max_stale` is not one of the possible
-            values: a check that was configured by mistake must not be left out.
+        InvalidInput: an audience, the resource or the network is empty, or `when_stale` or `max_stale` is not one of
+            the possible values: a check that was configured by mistake must not be left out.
     """
 
     def __init__(
         self,
         *,
         audiences: frozenset[str] = frozenset(),
+        resource: str | None = None,
         network: str | None = None,
         max_stale: float = 60.0,
         when_stale: WhenStale = "refuse",
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
-        _check_settings(audiences, network, max_stale, when_stale)
+        _check_settings(audiences, resource, network, max_stale, when_stale)
         self.mirror = FeedMirror()
         self.keys: SigningKeys | None = None
         self._audiences = audiences
+        self._resource = resource
         self._network = network
         self._max_stale = max_stale
         self._is_strict = when_stale == "refuse"
@@ -149,17 +142,20 @@ class TokenChecker:
         """Record that the state is current now."""
         self._fresh_until = self.stopwatch() + self._max_stale
 
-    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
-        """Verify a token, and that it has the scope and network that are required.
+    def verify(
+        self, token: str, *, scope: str | None = None, network: str | None = None, resource: str | None = None
+    ) -> VerifiedToken:
+        """Verify a token, that it is for this service, and that it has the scope and network that are required.
 
         Args:
             token: an access token as presented, without `Bearer`.
             scope: the required scope, or several separated by spaces.
             network: the required network; by default the service's own.
+            resource: the URI of the part of the service that is asked; by default the service's own.
 
         Raises:
-            InvalidInput: the required scope or network is empty, blank or unknown, which no token passes.
-            BadToken: it is malformed, not herod's, or for another audience.
+            InvalidInput: the required scope, network or resource is empty, blank or unknown, which no token passes.
+            BadToken: it is malformed, not herod's, or for another resource.
             FutureToken: it was issued in the future.
             ExpiredToken: it has expired.
             RevokedToken: it was revoked, or its subject was deleted.
@@ -178,6 +174,8 @@ class TokenChecker:
         if network is None:
             network = self._network
         needed = 0 if scope is None and network is None else _required(picture, scope, network)
+        if resource is not None:
+            _check_resource(resource)
         now = self._clock()
         seen = self._seen.get(token)
         if (
@@ -191,6 +189,8 @@ class TokenChecker:
         if worth is None or worth[0] != version:
             worth = seen.worth = self._judge(seen, picture, version, int(now))
         _, verified, mask = worth
+        if verified.aud is not None:
+            self._check_audience(verified.aud, resource)
         if mask & needed != needed:
             raise _lacking(mask, picture, scope or "")
         if network is not None and "*" not in verified.networks and network not in verified.networks:
@@ -211,23 +211,30 @@ class TokenChecker:
         self._seen.keep(token, seen)
         return seen
 
+    def _check_audience(self, audience: str, resource: str | None) -> None:
+        """Refuse a token for another service."""
+        if resource is None:
+            if audience in self._audiences:
+                return
+            resource = self._resource
+        if resource is None or not is_meant_for(audience, resource):
+            raise wrong_audience()
+
     def _judge(self, seen: _Seen, picture: FeedSnapshot, version: int, now: int) -> _Worth:
-        """Compute the result for a token from the current state.
+        """Compute the result for a token from the current state, for whatever resource it is.
 
         Raises:
-            BadToken: it is for another audience, or its subject is not known.
-            RevokedToken, Disabled: as `_holder` and `_delegation`.
+            BadToken: its subject is not known, or it is an app's without an audience.
+            RevokedToken, Disabled: as `find_subject` and `find_delegation`.
         """
         claims, graph = seen.claims, picture.graph
-        holder = _holder(picture, claims)
-        if claims.aud is not None and claims.aud not in self._audiences:
-            raise wrong_audience()
+        holder = find_subject(picture, claims)
         mask = graph.mask(tuple(claims.scope.split())) & holder.mask
         own = ALL_NETWORKS if claims.networks is None else frozenset(claims.networks)
         networks = intersect_networks(holder.networks, own)
         app = None
         if claims.via.startswith(DELEGATION):
-            delegation = _delegation(picture, claims, now)
+            delegation = find_delegation(picture, claims, now)
             mask, networks = mask & delegation.mask, intersect_networks(networks, delegation.networks)
             app = claims.client_id
             if delegation.expires is not None:
@@ -257,9 +264,20 @@ def _required(picture: FeedSnapshot, scope: str | None, network: str | None) -> 
         raise InvalidInput(error.message) from None
 
 
-def _check_settings(audiences: frozenset[str], network: str | None, max_stale: float, when_stale: WhenStale) -> None:
+def _check_resource(resource: str) -> None:
+    try:
+        check_required_resource(resource)
+    except InvalidRequest as error:
+        raise InvalidInput(error.message) from None
+
+
+def _check_settings(
+    audiences: frozenset[str], resource: str | None, network: str | None, max_stale: float, when_stale: WhenStale
+) -> None:
     if not all(audience.strip() for audience in audiences):
         raise InvalidInput("An audience is empty: give the URI of this service, or leave it out.")
+    if resource is not None:
+        _check_resource(resource)
     if network is not None:
         try:
             check_required_network(network)
@@ -279,49 +297,3 @@ def _lacking(mask: int, picture: FeedSnapshot, scope: str) -> MissingScope:
     """Return the error that names the first scope that the token does not have."""
     missing = canonical_scope([next((name for name in scope.split() if not mask & picture.graph.bit(name)), scope)])
     return MissingScope(f"This needs scope {missing!r}, which this token does not have.", missing=missing)
-
-
-def _holder(picture: FeedSnapshot, claims: Claims) -> FeedSubject:
-    """Return the subject of the token.
-
-    Raises:
-        BadToken: its subject is not known, and not as a deleted one.
-        RevokedToken: it or its family was revoked, it has another epoch, or its subject was deleted.
-        Disabled: the account is disabled.
-    """
-    holder, revoked = picture.holders.get(claims.sub), picture.revoked
-    if (claims.sub, claims.jti) in revoked or (claims.family and (claims.sub, claims.family) in revoked):
-        raise RevokedToken("This token was revoked: get a new one.")
-    if holder is None and claims.sub not in picture.gone:
-        raise unknown_subject()
-    if holder is None or not _is_via_of(holder, claims.via):
-        raise RevokedToken(GONE)
-    if not holder.is_enabled:
-        raise Disabled("This account is disabled: ask an admin to enable it.")
-    if holder.epoch != claims.epoch:
-        started_at = picture.rules.started_at
-        if holder.kind == "local_admin" and started_at is not None and claims.iat > started_at:
-            raise unknown_subject()  # it is not from this start of this herod, nor from one before
-        raise RevokedToken(GONE)
-    return holder
-
-
-def _is_via_of(holder: FeedSubject, via: str) -> bool:
-    """Whether tokens of such a subject may have this parent credential."""
-    return via in VIAS.get(holder.kind, ()) or (holder.kind == "account" and via.startswith(DELEGATION))
-
-
-def _delegation(picture: FeedSnapshot, claims: Claims, now: int) -> FeedDelegation:
-    """Return what the token's subject delegated to the token's app.
-
-    Raises:
-        BadToken: it has no audience, as herod makes none for an app.
-        RevokedToken: it was taken back or has ended, or herod has told of none, as an older one would.
-    """
-    if claims.aud is None:
-        raise BadToken("An app's token must be for one resource: ask for a new one.", reason="malformed")
-    delegation = picture.delegations.get(claims.via.removeprefix(DELEGATION))
-    has_ended = delegation is not None and delegation.expires is not None and delegation.expires <= now
-    if delegation is None or delegation.sub != claims.sub or has_ended:
-        raise RevokedToken("Access for this app has ended or was taken back: connect the app again.")
-    return delegation

@@ -1,7 +1,8 @@
 """Token introspection for services (RFC 7662).
 
-Accepts anything that can be presented as a bearer token. Unlike validation it accepts a token for another resource and
-returns its audience: the caller must check that it is that audience. It changes nothing and returns no secret.
+Accepts anything that can be presented as a bearer token. A token that was issued for one resource is active only to
+whom it concerns: services that look at `active` alone must not take it for one of their own. It changes nothing and
+returns no secret.
 """
 
 import msgspec
@@ -9,29 +10,35 @@ import msgspec
 from herod.identity.credential_types import Audience
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, Params, query
-from herod.pipeline.parameter_types import CLIENT_IN_HEADER
+from herod.pipeline.parameter_types import CLIENT_IN_HEADER, Resource
+from herod.pipeline.privilege_ceilings import is_admin
 from herod.scopes.decisions import Access
-from herod.scopes.principal import PrincipalKind
+from herod.scopes.principal import Principal, PrincipalKind
 from herod.store.store_interface import Store
 from herod_client.core.errors import Unauthenticated
+from herod_client.core.resource_indicators import check_required_resource
 
 __all__ = ["token_introspect"]
 
 
 class IntrospectToken(Params, frozen=True, kw_only=True):
-    """RFC 7662, section 2.1. The hint is ignored: the token's form shows its type."""
+    """RFC 7662, section 2.1. The hint is ignored: the token's form shows its type.
+
+    With `resource` a service says that it is the one that a token with `aud` must be for, as at validation.
+    """
 
     elsewhere = CLIENT_IN_HEADER
 
     token: str
     token_type_hint: str | None = None
+    resource: Resource | None = None
 
 
 class Introspection(msgspec.Struct, frozen=True, omit_defaults=True):
     """RFC 7662, section 2.2. For an inactive token `active` is the only field.
 
     `scope` is the effective one; `networks` is present unless it is all of them; `client_id` for an account's token or
-    one with `aud`; `exp` and `iat` are RFC 7519 NumericDates.
+    one with `aud`, where it is the app's if an app acts for the account; `exp` and `iat` are RFC 7519 NumericDates.
     """
 
     active: bool
@@ -61,19 +68,25 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
     """Introspect a token, API key or legacy secret (RFC 7662), with its audience.
 
     Any caller may ask about a token that it can present; the answer says no more than validation does. A token with
-    `aud` is for that resource alone: accept it only if that is you.
+    `aud` is active only to its own holder or app, to admins, and to who says with `resource` that it is for them: it
+    equals that or lies below it by whole segments of its path.
     """
     runtime = context.runtime
+    if params.resource is not None:
+        check_required_resource(params.resource)
     try:
-        principal = verify_credential(store, context, params.token, audience=Audience.ANY)
+        audience = Audience.ANY if params.resource is None else params.resource
+        principal = verify_credential(store, context, params.token, audience=audience)
     except Unauthenticated:
+        return Introspection(active=False)
+    if principal.audience is not None and params.resource is None and not _concerns(context, principal):
         return Introspection(active=False)
     has_client = principal.kind is PrincipalKind.ACCOUNT or principal.audience is not None
     networks = principal.widest.networks
     return Introspection(
         active=True,
         scope=runtime.scope_text(principal.widest),
-        client_id=principal.id if has_client else msgspec.UNSET,
+        client_id=(principal.app or principal.id) if has_client else msgspec.UNSET,
         username=principal.name,
         token_type="Bearer",  # noqa: S106 - the token type's name in RFC 6750, not a secret
         exp=_or_unset(principal.expires_at),
@@ -84,6 +97,17 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
         jti=principal.credential,
         networks=msgspec.UNSET if "*" in networks else sorted(networks),
     )
+
+
+def _concerns(context: Context, principal: Principal) -> bool:
+    """Whether the caller may learn of a token for one resource, of this principal, without being that resource."""
+    caller = context.principal
+    if is_admin(context):
+        return True
+    if caller.kind is PrincipalKind.APP:
+        return principal.app == caller.id
+    is_own = principal.id in {caller.id, *(part.id for part in caller.parts)}
+    return is_own and caller.delegation in (None, principal.delegation)
 
 
 def _or_unset(seconds: int | None) -> int | msgspec.UnsetType:

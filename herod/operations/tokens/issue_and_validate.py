@@ -1,16 +1,15 @@
 """Access tokens: issue for a client or a local process, and validate for services."""
 
-import re
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
+from herod.identity.credential_types import Audience
 from herod.identity.own_resources import canonical_resource, own_resource
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command, query
-from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Network, Scope
+from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, RESOURCE, Network, Resource, Scope
 from herod.pipeline.result_views import TokenAnswer, networks_list
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
@@ -24,14 +23,12 @@ from herod_client.core.errors import (
 )
 from herod_client.core.grants import check_required_network
 from herod_client.core.refusal_reasons import RefusalReason, refusal_reason
+from herod_client.core.resource_indicators import MAX_RESOURCE_CHARS, check_required_resource, is_resource
 from herod_client.core.scope_graph import canonical_scope, split_scope
 
 __all__ = ["token_create", "token_validate"]
 
 CLIENT_CREDENTIALS: Final = "client_credentials"
-# An absolute URI without a fragment (RFC 3986, sections 2 and 3.1; RFC 8707, section 2).
-RESOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
-MAX_RESOURCE_CHARS: Final = 512
 
 
 class CreateToken(Params, frozen=True, kw_only=True):
@@ -49,14 +46,7 @@ class CreateToken(Params, frozen=True, kw_only=True):
     resource: (
         Annotated[
             str,
-            msgspec.Meta(
-                description="the URI of the only service that the token is for",
-                extra_json_schema={
-                    "format": "uri",
-                    "pattern": f"^{RESOURCE.pattern}$",
-                    "maxLength": MAX_RESOURCE_CHARS,
-                },
-            ),
+            msgspec.Meta(description="the URI of the only service that the token is for", extra_json_schema=RESOURCE),
             AS_IT_IS,
         ]
         | None
@@ -66,12 +56,14 @@ class CreateToken(Params, frozen=True, kw_only=True):
 class ValidateToken(Params, frozen=True, kw_only=True):
     """A token, API key or legacy secret; `scope` and `network` are what it must cover.
 
-    Absent requires nothing; empty, blank or unknown ones are refused, so that a mistake never admits anybody.
+    Absent requires nothing; empty, blank or unknown ones are refused, so that a mistake never admits anybody. A token
+    that was issued for one resource (`aud`) is valid only if you say with `resource` that you are that.
     """
 
     token: Annotated[str, msgspec.Meta(description="a token, an API key or a legacy secret")]
     scope: Scope | None = None
     network: Network | None = None
+    resource: Resource | None = None
 
 
 class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -128,15 +120,18 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
     """Validate a token, API key or legacy secret: whether it is valid now, its subject, scope and networks.
 
     If not, `reason` says why: with scope or network the credential is valid, but not sufficient (403); with any other,
-    it is not valid (401). A token for another resource than herod has the reason audience: `token.introspect` returns
-    which.
+    it is not valid (401). A token with `aud` is good only if that equals `resource` or lies below it by whole segments
+    of its path; otherwise, and without `resource`, the reason is audience.
     """
     runtime, network = context.runtime, params.network
     bits = 0 if params.scope is None else runtime.config.graph.required(params.scope)
     if network is not None:
         check_required_network(network, runtime.config.networks)
+    if params.resource is not None:
+        check_required_resource(params.resource)
     try:
-        principal = verify_credential(store, context, params.token)
+        audience = Audience.PLAIN if params.resource is None else params.resource
+        principal = verify_credential(store, context, params.token, audience=audience)
     except Unauthenticated as error:
         return Validated(valid=False, reason=refusal_reason(error))
     if bits or network is not None:
@@ -215,13 +210,7 @@ def _audience(context: Context, text: str) -> str:
     Raises:
         InvalidTarget: it is not an absolute URI, has a fragment, or is too long.
     """
-    is_uri = len(text) <= MAX_RESOURCE_CHARS and RESOURCE.fullmatch(text) is not None
-    if is_uri and text.lower().startswith(("http:", "https:")):
-        try:
-            is_uri = bool(urlsplit(text).hostname)
-        except ValueError:
-            is_uri = False
-    if not is_uri:
+    if not is_resource(text):
         raise InvalidTarget(
             f"The resource must be an absolute URI without a fragment, of at most {MAX_RESOURCE_CHARS} characters, "
             "like https://jobs.example.org."

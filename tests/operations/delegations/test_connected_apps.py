@@ -58,7 +58,7 @@ async def test_a_use_by_a_service(harness: Harness) -> None:
     """A service that asks about the app's token uses the delegation too."""
     user = await harness.user()
     delegation = await connect_app(harness, user)
-    await harness.call("token.validate", None, TCP, token=app_token(harness, delegation).text)
+    await harness.call("token.validate", None, TCP, token=app_token(harness, delegation).text, resource=ROOT)
     usage = harness.store.usage(delegation.id)
     assert usage is not None
     await harness.call("delegations.revoke", user.basic, id=delegation.id)

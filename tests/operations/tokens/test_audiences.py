@@ -2,12 +2,14 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 import pytest
 
-from herod.identity.credential_types import PeerClaim
-from herod_client.core.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
+from herod.identity.credential_types import ApiKeyHeader, Bearer, PeerClaim
+from herod_client.core.errors import InvalidRequest, InvalidTarget, TargetDenied, UnsupportedTokenType
+from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, Harness, bearer
 
 JOBS = "https://jobs.example.org"
@@ -70,11 +72,47 @@ async def test_another_services_token_is_nothing_here(harness: Harness) -> None:
 
 
 async def test_its_service_asks_by_introspection(harness: Harness) -> None:
-    """At introspection the token is active and shows its audience."""
-    service, token = await harness.user(), await token_for(harness, JOBS)
-    seen = (await harness.request("POST", "/introspect", form=f"token={token}", headers=service.basic_header)).json
-    assert (seen["active"], seen["aud"], seen["iss"]) == (True, JOBS, OWN)
-    assert seen["client_id"] == seen["sub"]
+    """To the service that says that it is the resource, the token is active and shows its audience; to others not."""
+    service, token = await harness.user(), await token_for(harness, f"{JOBS}/mcp")
+
+    async def seen(**more: str) -> Any:
+        form = urlencode({"token": token, **more})
+        return (await harness.request("POST", "/introspect", form=form, headers=service.basic_header)).json
+
+    for resource in (JOBS, f"{JOBS}/mcp"):
+        found = await seen(resource=resource)
+        assert (found["active"], found["aud"], found["iss"]) == (True, f"{JOBS}/mcp", OWN)
+        assert found["client_id"] == found["sub"]
+    assert await seen() == {"active": False}
+    assert await seen(resource=f"{JOBS}/other") == {"active": False}
+    assert await seen(resource="") == {"active": False}  # as if it were left out (RFC 6749, section 3.2)
+    assert (await seen(resource="jobs"))["error"] == "invalid_request"
+    with pytest.raises(InvalidRequest, match="is empty"):
+        await harness.admin("token.introspect", token=token, resource="")
+
+
+async def test_whom_else_it_concerns(harness: Harness) -> None:
+    """Without a resource it is active to its holder, by whatever they present, and to admins."""
+    user, stranger = await harness.user(), await harness.user("write")
+    token = (await harness.call("token.create", user.basic, resource=JOBS)).access_token
+    admin = Bearer(await harness.service_key("admin", "admin"))
+    for asker in (user.basic, await user.bearer(), ApiKeyHeader(await user.key()), admin, LOCAL_ADMIN):
+        assert (await harness.call("token.introspect", asker, token=token)).active
+    assert not (await harness.call("token.introspect", stranger.basic, token=token)).active
+    assert (await harness.call("token.introspect", stranger.basic, token=await user.token())).active  # for everybody
+
+
+async def test_an_apps_token_at_introspection(harness: Harness) -> None:
+    """The client is the app; the person behind it and the app itself may ask, and no other app of theirs."""
+    user = await harness.user()
+    delegation = await connect_app(harness, user)
+    token, same = app_token(harness, delegation), app_token(harness, delegation)
+    other = app_token(harness, await connect_app(harness, user, app="another"))
+    for asker in (user.basic, same):
+        seen = await harness.call("token.introspect", asker, token=token.text)
+        assert (seen.active, seen.sub, seen.client_id, seen.aud) == (True, user.client_id, delegation.app, OWN)
+    assert not (await harness.call("token.introspect", other, token=token.text)).active
+    assert not (await harness.call("token.introspect", (await harness.user()).basic, token=token.text)).active
 
 
 @pytest.mark.parametrize(
@@ -86,8 +124,9 @@ async def test_herods_own_resources(harness: Harness, resource: str, rest: int, 
     token = await token_for(harness, resource)
     assert (await ask_rest(harness, token), await ask_mcp(harness, bearer(token))) == (rest, mcp)
     verdict = (await harness.request("POST", "/validate", json={"token": token})).json
-    assert verdict["valid"] is (rest == 200)
-    assert verdict.get("iss") == (OWN if rest == 200 else None)
+    assert verdict == {"valid": False, "reason": "audience"}  # herod asks itself; another service is not meant
+    verdict = (await harness.request("POST", "/validate", json={"token": token, "resource": resource})).json
+    assert (verdict["valid"], verdict["iss"]) == (True, OWN)
 
 
 @pytest.mark.parametrize(
