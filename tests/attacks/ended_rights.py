@@ -11,6 +11,7 @@ from attacks.race_scene import Scene
 from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import HerodError
+from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import COOKIE, TCP, bearer
 from support.mcp_agent import ask
 
@@ -25,6 +26,7 @@ class Right:
         text: the token or key, if it is one: what is validated, verified and introspected.
         subject: whom the change feed tells of.
         end: ends it; returns once herod has answered.
+        makes: whether it may make what lasts, which an app's token never may.
     """
 
     headers: Mapping[str, str]
@@ -33,6 +35,7 @@ class Right:
     text: str = ""
     subject: str = ""
     source: Source = TCP
+    makes: bool = True
 
 
 Make = Callable[[Scene], Awaitable[Right]]
@@ -119,6 +122,19 @@ async def _token_of_a_rule(scene: Scene) -> Right:
     return Right(bearer(made.access_token), Bearer(made.access_token), end, made.access_token, rule.id)
 
 
+def _app_ends(name: str, **more: Any) -> Make:
+    async def make(scene: Scene) -> Right:
+        admin, harness = await scene.admin(), scene.harness
+        given = {"redirect_uris": ["https://app.example.org/callback"], "scope": "admin"}
+        app = await harness.admin("apps.add", name=f"app {scene.number}", **given)
+        delegation = await connect_app(harness, admin, "admin", app=app.client_id, app_origin="registered")
+        token = app_token(harness, delegation).text
+        end = _by_admin(scene, name, client_id=app.client_id, **more)
+        return Right(bearer(token), Bearer(token), end, token, delegation.id, makes=False)
+
+    return make
+
+
 ENDS: Final[Mapping[str, Make]] = {
     "token, account deleted": _token_ends("users.delete"),
     "token, account disabled": _token_ends("users.disable"),
@@ -140,6 +156,9 @@ ENDS: Final[Mapping[str, Make]] = {
     "client secret rotated": _client_secret,
     "peer rule removed": _rule,
     "token of a peer rule, removed": _token_of_a_rule,
+    "app's token, app deleted": _app_ends("apps.delete"),
+    "app's token, app disabled": _app_ends("apps.disable"),
+    "app's token, app may be given less": _app_ends("apps.update", scope="read"),
 }
 
 

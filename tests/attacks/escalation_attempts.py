@@ -161,7 +161,13 @@ def _value(world: World, operation: str, name: str, draw: random.Random) -> Any:
         "scope": [*["admin", "read", "user", "write", "read user"] * 6, *SCOPES],
         "networks": [*[["*"], ["lab"], None, ["lab", "office"], ["office"]] * 4, *NETWORKS],
         "network": ["*", "lab", "", None],
-        "client_id": [*accounts, "local_admin", "*", "", None],
+        "client_id": [ids["app"], ids["lab_app"], "herod-cli", "root app"]
+        if operation.startswith("apps")
+        else [*accounts, "local_admin", "*", "", None],
+        "redirect_uris": [["https://evil.example/"], ["http://localhost/ui/consent"], []],
+        "type": ["public", "confidential"],
+        "grants": [["authorization_code"], ["urn:ietf:params:oauth:grant-type:device_code"]],
+        "pkce": ["optional"],
         "email": [ids["boss_email"], ids["boss_email"].upper(), f"new{draw.randrange(10**6)}@example.org", "", None],
         "owner": [*accounts, "service", "local_admin", "", None],
         "kind": ["service", "user", None, "SERVICE"],

@@ -11,6 +11,7 @@ from attacks.escalation_world import Caller, World
 from herod.records import (
     Account,
     ApiKey,
+    App,
     ClockRecord,
     Delegation,
     Deletion,
@@ -65,7 +66,7 @@ def _refused(world: World, caller: Caller, before: Records, old: Record | None, 
 
 
 def _refused_grant(world: World, caller: Caller, old: Record | None, new: Record, grant: Grant) -> str | None:
-    """Why an account, key or rule is an escalation as it is now; None if it is not."""
+    """Why an account, key, rule or app is an escalation as it is now; None if it is not."""
     if old is not None and _grant(world, old) == grant and getattr(old, "enabled", True):
         return None  # renamed, or narrowed to the same
     if old is None and isinstance(new, Account) and new.registered:  # as everybody may, and with no more than that
@@ -76,7 +77,7 @@ def _refused_grant(world: World, caller: Caller, old: Record | None, new: Record
         return "made for another"
     if isinstance(new, Account) and not caller.is_admin and old is None:
         return "made without being admin"
-    return "made without being admin" if isinstance(new, PeerRule) and not caller.is_admin else None
+    return "made without being admin" if isinstance(new, PeerRule | App) and not caller.is_admin else None
 
 
 def _may_change(world: World, caller: Caller, before: Records, record: Record) -> bool:
@@ -96,8 +97,8 @@ def _may_change(world: World, caller: Caller, before: Records, record: Record) -
 
 
 def _grant(world: World, record: Any) -> Grant | None:
-    """What an account, key or rule holds, without its end."""
-    if not isinstance(record, Account | ApiKey | PeerRule):
+    """What an account, key or rule holds, or an app may be given, without its end."""
+    if not isinstance(record, Account | ApiKey | PeerRule | App):
         return None
     return world.harness.runtime.grant(record.scope, record.networks)
 

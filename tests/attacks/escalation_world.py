@@ -13,7 +13,7 @@ from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
 from herod_client.core.grants import Grant, Grants
 from support.connected_apps import app_token, connect_app
-from support.herod_in_memory import COOKIE, LEGACY, PASSWORD, TCP, Harness, User, bearer, open_harness
+from support.herod_in_memory import COOKIE, LEGACY, PASSWORD, TCP, Harness, User, basic, bearer, open_harness
 from support.page_visitor import Visitor, open_pages, sign_in
 
 __all__ = ["BOSS", "TENANT", "Caller", "World", "open_world"]
@@ -102,6 +102,11 @@ async def _add_targets(world: World) -> None:
     ids["other"], ids["other_key"] = other.client_id, (await other.key(name="other")).split("_")[2]
     ids["service"] = (await harness.service_key("admin", "root service")).split("_")[2]
     ids["lab_service"] = (await harness.service_key("read", "beyond", networks=["office"])).split("_")[2]
+    given = {"redirect_uris": ["https://app.example.org/callback"], "scope": "admin"}
+    app = await harness.admin("apps.add", name="root app", **given)
+    ids["app"] = app.client_id
+    ids["lab_app"] = (await harness.admin("apps.add", name="beyond", **{**given, "networks": ["office"]})).client_id
+    world.add("an app by its secret", basic(app.client_id, app.client_secret))
     ids["rule"] = (await harness.admin("peers.allow", uid=UID + 900, scope="admin")).id
     claimed = await harness.call("resources.claim", boss.basic, TCP, kind="vm", name="boss", secret=TENANT)
     ids["sid"] = claimed.sid

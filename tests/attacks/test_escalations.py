@@ -20,6 +20,7 @@ from attacks.escalation_world import BOSS, Caller, World, open_world
 from herod.dashboard.quart_app import make_app
 from herod.operations.operation_table import OPERATIONS
 from herod.scopes.principal import Source
+from herod_client.core.scope_graph import ADMIN
 from support.herod_in_memory import PASSWORD, Answer, bearer
 from support.page_visitor import OWN
 from support.soak_rounds import chance, count
@@ -54,7 +55,9 @@ async def attack(world: World, caller: Caller, attempt: Attempt, number: int) ->
         found.append(f"answered {answer.status}")
     said = answer.response.body + answer.response.shared
     is_asked = any(word in f"{attempt.target}{attempt.body!r}" for word in (BOSS, world.ids["boss_token"]))
-    if not caller.is_admin and not is_asked and BOSS.encode() in said:
+    bit = world.harness.runtime.config.graph.bit(ADMIN)  # an admin's app sees what the admin does, and changes nothing
+    sees_all = caller.is_admin or any(grant.mask & bit for grant in caller.may)
+    if not sees_all and not is_asked and BOSS.encode() in said:
         found.append("told of another's account")
     if after != before:
         await put_back(world, before)
@@ -90,7 +93,7 @@ async def test_every_page_form(world: World, say: Callable[[str], None]) -> None
                 number += 1
                 ids = world.ids
                 id_ = draw.choice(
-                    [ids[one] for one in ("boss", "other", "boss_key", "service", "rule", "boss_session")]
+                    [ids[one] for one in ("boss", "other", "boss_key", "service", "rule", "boss_session", "app")]
                 )
                 fields = {
                     "for_": draw.choice(("service", "user")), "owner": ids["boss"], "name": f"name {number}",
@@ -99,6 +102,7 @@ async def test_every_page_form(world: World, say: Callable[[str], None]) -> None
                     "email": draw.choice(("", BOSS, f"new{number}@example.org")), "ends": "never", "uid": "7900",
                     "who": "7900", "enabled": "on", "sid": ids["sid"], "secret": "", "everyone": "on", "sure": "on",
                     "password": "a quite long password of theirs", "current": PASSWORD, "overlap": "604800",
+                    "redirects": "https://evil.example/", "type": "public", "device": "on", "confirmed": "on",
                     "confirm": draw.choice((id_, BOSS, "boss")), "code": "x", "network": "*",
                 }  # fmt: skip
                 chosen = {key: value for key, value in fields.items() if draw.random() < 0.8}
@@ -128,6 +132,16 @@ BY_HAND: Final[tuple[tuple[str, str, str, str, Any], ...]] = (
     ("a target beyond one's networks", "admin lab by client secret", "POST", "/users/delete", {"client_id": "$boss"}),
     ("a key beyond one's networks", "admin lab by client secret", "DELETE", "/api/v1/keys/$lab_service", None),
     ("a rule beyond one's networks", "peer admin lab", "DELETE", "/api/v1/peers/$rule", None),
+    ("an app beyond one's networks, led elsewhere", "admin lab by client secret", "PATCH", "/api/v1/apps/$app",
+        {"redirect_uris": ["https://evil.example/"]}),
+    ("its secret", "admin lab by token", "POST", "/api/v1/apps/$app/rotate-secret", {}),
+    ("an app that may be given more", "admin lab by client secret", "POST", "/api/v1/apps",
+        {"name": "x", "redirect_uris": ["https://evil.example/"], "networks": ["*"]}),
+    ("an app of a reader", "read * by client secret", "POST", "/api/v1/apps",
+        {"name": "x", "redirect_uris": ["https://evil.example/"]}),
+    ("an app that gives itself more", "an app by its secret", "PATCH", "/api/v1/apps/$app", {"scope": "admin"}),
+    ("an app that is built in", "admin lab by client secret", "DELETE", "/api/v1/apps/herod-cli", None),
+    ("oneself confirmed", "read * by client secret", "PATCH", "/api/v1/users/$own_read_all", {"confirmed": True}),
     ("more networks for oneself", "admin lab by client secret", "PATCH", "/api/v1/users/$own_admin_lab",
         {"networks": ["*"]}),
     ("a key that reaches farther", "admin lab by session", "POST", "/api/v1/keys",
@@ -268,6 +282,9 @@ async def test_the_measure(world: World) -> None:
         ("POST", "/api/v1/users/$other/disable", None),
         ("DELETE", "/api/v1/users/$other", None),
         ("DELETE", "/api/v1/keys/$service", None),
+        ("PATCH", "/api/v1/apps/$app", {"redirect_uris": ["https://evil.example/"]}),
+        ("POST", "/api/v1/apps", {"name": "x", "redirect_uris": ["https://evil.example/"]}),
+        ("DELETE", "/api/v1/apps/$app", None),
         ("POST", "/api/v1/keys", {"name": "x", "scope": "admin", "kind": "service"}),
         ("POST", "/api/v1/peers", {"uid": 7999, "scope": "read"}),
         ("POST", "/api/v1/users", {"email": "x@example.org", "scope": "read"}),

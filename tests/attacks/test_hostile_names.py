@@ -46,6 +46,7 @@ async def test_every_page(say: Callable[[str], None]) -> None:
             user = await harness.user("user", name=name, email=f"hostile{number}@example.org", password=PASSWORD)
             await user.key(name=name, scope="read")
             await harness.service_key("read", name)
+            await harness.admin("apps.add", name=name, redirect_uris=[f"https://app.example.org/{number}"])
             await harness.call("resources.claim", user.basic, TCP, kind=name, name=name, secret="of a tenant")
         admin = await harness.user("admin", name=NAMES[0], email="eve@example.org", password=PASSWORD)
         visitors = [await sign_in(harness, "eve@example.org", admin.client_id), world.visitors["read *"]]
@@ -55,11 +56,12 @@ async def test_every_page(say: Callable[[str], None]) -> None:
             if "GET" in (rule.methods or ()) and "static" not in rule.rule
         ]
         every = {one.id: one for one in [*(await harness.admin("keys.list", limit=200)).items]}
+        apps = [one.client_id for one in (await harness.admin("apps.list", limit=200)).items]
         users = [one.client_id for one in (await harness.admin("users.list", limit=200)).items]
         pages = shown = 0
         for visitor in visitors:
             for rule in rules:
-                chosen = users if "/users/" in rule else [*every]
+                chosen = users if "/users/" in rule else apps if "/apps/" in rule else [*every]
                 for id_ in chosen[-len(NAMES) :] if "<id>" in rule else [""]:
                     queries: list[dict[str, str]] = (
                         [{}]

@@ -16,7 +16,7 @@ from attacks.ended_rights import ENDS, OF_TEXT, USES, Right, is_told
 from attacks.race_scene import Scene, open_scene, won
 from herod.identity.credential_types import Bearer, PeerClaim, SessionCookie
 from herod.operations.accounts.first_admin import make_first_code
-from herod.records import Account, ApiKey, PeerRule, Resource, ResourceTally, Session
+from herod.records import Account, ApiKey, App, PeerRule, Resource, ResourceTally, Session
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import BadCredentials, HerodError, RateLimited
 from support.herod_in_memory import COOKIE, LEGACY, PASSWORD, TCP
@@ -75,6 +75,30 @@ async def keys_reach_the_quota(scene: Scene) -> None:
     calls = [scene.calling("keys.create", ada.basic, name=f"{n}", scope="read") for n in range(QUOTA * 3)]
     assert len(won(await scene.at_once(calls))) == QUOTA
     assert scene.harness.store.count_owned(ApiKey, ada.client_id, limit=100) == QUOTA
+
+
+async def two_apps_are_added(scene: Scene) -> None:
+    """Of two apps of one name, in whatever case, one is added; and one name is not given to two."""
+    admin, number = await scene.admin(), scene.number
+    given = {"redirect_uris": ["https://app.example.org/callback"]}
+    calls = [scene.calling("apps.add", admin.basic, name=f"{name}{number}", **given) for name in ("app", "APP", "App")]
+    assert len(won(await scene.at_once(calls))) == 1
+    others = [await scene.harness.admin("apps.add", name=f"other {number} {n}", **given) for n in range(2)]
+    renames = [
+        scene.calling("apps.update", admin.basic, client_id=one.client_id, name=f"taken{number}") for one in others
+    ]
+    assert len(won(await scene.at_once(renames))) == 1
+
+
+async def apps_reach_the_quota(scene: Scene) -> None:
+    """Registered apps never exceed the quota."""
+    admin, number = await scene.admin(), scene.number
+    for app in [*scene.harness.store.scan(App)]:
+        await scene.harness.admin("apps.delete", client_id=app.id)
+    given = {"redirect_uris": ["https://app.example.org/callback"]}
+    calls = [scene.calling("apps.add", admin.basic, name=f"{number} {n}", **given) for n in range(QUOTA * 3)]
+    await scene.at_once(calls)
+    assert scene.harness.store.count(App) == QUOTA
 
 
 async def resources_reach_the_quota(scene: Scene) -> None:
@@ -266,13 +290,20 @@ async def passwords_are_set_at_once(scene: Scene) -> None:
 
 
 RACES: Final[tuple[Callable[[Scene], Awaitable[None]], ...]] = (
-    admins_end_each_other, two_keys_are_made, keys_reach_the_quota, resources_reach_the_quota,
+    admins_end_each_other, two_keys_are_made, two_apps_are_added, apps_reach_the_quota,
+    keys_reach_the_quota, resources_reach_the_quota,
     peer_rules_reach_the_quota, sessions_reach_the_quota, a_code_is_used_twice, a_code_outlives_its_maker,
     an_email_is_registered_twice, a_password_is_guessed, a_legacy_secret_is_guessed, a_resource_is_guessed,
     a_key_is_rotated_twice, an_account_makes_while_it_is_deleted, an_account_is_disabled_and_enabled,
     a_rule_is_removed_and_made, passwords_are_set_at_once,
 )  # fmt: skip
-QUOTAS: Final[Mapping[str, int]] = {"keys": QUOTA, "resources": QUOTA, "peer_rules": QUOTA, "sessions": QUOTA}
+QUOTAS: Final[Mapping[str, int]] = {
+    "keys": QUOTA,
+    "resources": QUOTA,
+    "peer_rules": QUOTA,
+    "sessions": QUOTA,
+    "apps": QUOTA,
+}
 
 
 def rounds(number: int) -> int:
@@ -310,7 +341,7 @@ async def test_ended_is_ended(scene: Scene, name: str, say: Callable[[str], None
     await scene.harness.service_key("admin", "stays")
     for _ in range(rounds(len(ENDS))):
         right = await ENDS[name](scene)
-        names = [one for one in USES if right.text or one not in OF_TEXT]
+        names = [one for one in USES if (right.text or one not in OF_TEXT) and (right.makes or one != "write")]
         for one in names:
             assert "admin" in await USES[one](scene, right), one
         cursor = (await scene.harness.admin("token.changes")).cursor
