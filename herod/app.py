@@ -293,6 +293,7 @@ async def _make_runtime(
             aliases=names.aliases,
             own_origins=names.own_origins,
             token_ttl=settings.token_ttl,
+            app_token_ttl=settings.app_token_ttl,
             session_idle=settings.session_idle,
             registration=settings.registration,
             second_factor=settings.second_factor,

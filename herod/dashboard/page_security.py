@@ -6,7 +6,7 @@
   opened, even one of our own origin from while herod was down, loses it on the way from the one to the other, so no
   page that was open before a sign-in can look into the pages after it.
 
-Must never let a page weaken these: it can only ask for less.
+Must never let a page weaken these: it can only ask for less, and name where its one form leads.
 """
 
 from typing import Final
@@ -15,11 +15,20 @@ from quart import Response as Page
 
 from herod.protocols.http import NO_STORE, Request
 
-__all__ = ["FORGET_ALL", "FORGET_STORAGE", "PageSecurity", "as_entry", "is_framed", "never_framed"]
+__all__ = [
+    "FORGET_ALL",
+    "FORGET_STORAGE",
+    "PageSecurity",
+    "as_entry",
+    "forms_may_end_at",
+    "is_framed",
+    "never_framed",
+]
 
+_FORMS: Final = "form-action 'self'"
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    f"{_FORMS}; frame-ancestors "
 )
 _HEADERS: Final = {
     # Other origins get no referrer, and forms still get their Origin, which `no-referrer` would make "null".
@@ -65,6 +74,17 @@ def never_framed(page: Page) -> Page:
     """Let nobody show this page in a frame."""
     page.headers[_FRAMES] = "DENY"
     return page
+
+
+def forms_may_end_at(page: Page, source: str) -> Page:
+    """Let a form of this page end at another origin, by a redirect of ours: browsers apply the policy to that too.
+
+    Args:
+        page: never shown in a frame from now on.
+        source: a source of `form-action` (CSP 3, section 6.4.1).
+    """
+    page.headers["Content-Security-Policy"] = _POLICY.replace(_FORMS, f"{_FORMS} {source}") + "'none'"
+    return never_framed(page)
 
 
 def as_entry(page: Page) -> Page:

@@ -17,7 +17,7 @@ from herod.identity.credential_types import Presented, SessionCookie
 from herod.identity.session_secrets import COOKIE_CHARACTERS, resume_proof
 from herod.operations.system import WhoamiAnswer
 from herod.pipeline.admission import SIGN_IN_AGAIN
-from herod.pipeline.operation_definition import Operation
+from herod.pipeline.operation_definition import Operation, Params
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.decode import convert_params, read_form, read_query
 from herod.protocols.http import Request
@@ -204,6 +204,10 @@ class Gateway:
         """Run an operation before sign-in: a public one, or one with the credential typed to sign in."""
         operation = self.operations[name]
         return await self.pipeline.call(operation, convert_params(operation, fields, is_text=True), presented, source)
+
+    async def ask_public(self, name: str, params: Params, source: Source) -> Any:
+        """Ask a public operation that takes more than texts."""
+        return await self.pipeline.call(self.operations[name], params, None, source)
 
     def may(self, visit: Visit, name: str) -> bool:
         """Whether the visitor may call the operation: to decide what to show, never what to allow."""

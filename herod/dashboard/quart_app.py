@@ -18,6 +18,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from herod.dashboard.landing import LANDING, page_to_return_to, seal_path
 from herod.dashboard.page_security import FORGET_STORAGE, PageSecurity, is_framed
 from herod.dashboard.pages import (
+    app_consent,
+    app_requests,
     app_sign_out,
     apps,
     audit,
@@ -84,6 +86,8 @@ def make_app(
     resume.add_routes(app, gateway)
     first_run.add_routes(app, gateway)
     terminal_sign_in.add_routes(app, gateway)
+    app_requests.add_routes(app, gateway)
+    app_consent.add_routes(app, gateway)
     app_sign_out.add_routes(app, gateway)
     unsent.add_routes(app, gateway)
     for area in AREAS:

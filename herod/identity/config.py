@@ -19,6 +19,7 @@ class Config:
     Attributes:
         networks: the names in the settings, or `*` for any.
         token_ttl: seconds.
+        app_token_ttl: seconds, of the access tokens of apps; `token_ttl` limits it.
         session_idle: seconds without use after which a browser session ends.
         public_url: the issuer of the metadata and of tokens with an audience; without a final slash.
         has_browser_origin: browsers reach herod, and nobody else, at the public URL: people can sign in at `/authorize`
@@ -43,6 +44,7 @@ class Config:
     aliases: frozenset[str] = frozenset()
     own_origins: frozenset[str] = frozenset()
     token_ttl: int
+    app_token_ttl: int = 600
     session_idle: int = 3600
     registration: Literal["open", "closed"]
     second_factor: Literal["off", "admin", "all"] = "off"

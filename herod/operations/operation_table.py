@@ -17,7 +17,7 @@ from herod.operations.factors import (
 )
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
-from herod.operations.oauth import dynamic_registration
+from herod.operations.oauth import authorize, code_exchange, consent, dynamic_registration, token_refresh
 from herod.operations.openid import app_sign_out, userinfo
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
@@ -34,6 +34,8 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     login_and_registration,
     issue_and_validate,
     token_revocation,
+    code_exchange,
+    token_refresh,
     introspection,
     dynamic_registration,
     change_feed,
@@ -60,6 +62,8 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     own_passkeys,
     authenticator_app,
     account_factors,
+    authorize,
+    consent,
     audit_log,
     legacy_secret_promotion,
     backup,

@@ -8,7 +8,7 @@ from herod.identity.openid_scopes import OPENID
 from herod.identity.persons import is_person
 from herod.pipeline.operation_definition import Context, Operation, name_methods
 from herod.pipeline.privilege_ceilings import check_key_manager
-from herod.records import Session
+from herod.records import Delegation, Session
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
@@ -101,13 +101,14 @@ def check_fresh(context: Context, operation: Operation) -> None:
     """Refuse to give lasting access for a browser that signed in long ago: somebody else may sit there now.
 
     By the table: the operations concerned are those that give an account, a key or a peer rule something (OWASP ASVS
-    5.0, 7.5.1). A menu shows them all the same.
+    5.0, 7.5.1). A menu shows them all the same. What people let apps do is asked for in one step, and says itself which
+    part of it needs a recent sign-in (`operations/oauth/consent.py`).
 
     Raises:
         ExpiredToken: the sign-in is older than `FRESH_SECONDS`, or than the operation's own limit.
     """
     principal = context.principal
-    if principal.method is not AuthMethod.SESSION or operation.gives in (None, Session):
+    if principal.method is not AuthMethod.SESSION or operation.gives in (None, Session, Delegation):
         return
     limit = FRESH_SECONDS if operation.fresh is None else operation.fresh
     if isinstance(operation.gives, type) and context.now - (principal.signed_in_at or 0) > limit:

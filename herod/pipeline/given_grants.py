@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
+from herod.identity.effective_principals import delegated_grant
 from herod.identity.registered_apps import app_grant
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Context, Operation
 from herod.pipeline.privilege_ceilings import check_ceiling
 from herod.pipeline.targets import current_grant
-from herod.records import Account, ApiKey, App, PeerRule, Record, Session
+from herod.records import Account, ApiKey, App, Delegation, PeerRule, Record, Session
 from herod.store.store_interface import Reader
 from herod_client.core.errors import CeilingExceeded
 from herod_client.core.grants import Grant
@@ -35,6 +36,7 @@ _GRANTS: Final[Mapping[type[Record], Callable[[Reader, Context, Any], Grant]]] =
     ApiKey: current_grant,
     App: lambda reader, context, app: app_grant(context.runtime, app),
     PeerRule: lambda reader, context, rule: context.runtime.grant(rule.scope, rule.networks),
+    Delegation: lambda reader, context, delegation: delegated_grant(context.runtime, delegation),
     Session: lambda reader, context, session: Grant(mask=0, networks=frozenset()),  # limited by its maker at each use
 }
 

@@ -1,7 +1,7 @@
 """How many credentials a principal is issued in a minute (`issued_per_minute` in `[quotas]`).
 
 An account's keys are counted with it, but leave it a part for itself: whoever has one key, with the narrowest scope,
-must not be able to keep the owner from signing in.
+must not be able to keep the owner from signing in. What an app is issued counts for its delegation alone.
 
 Counted in memory, in the store's write transaction, where nothing else runs: parallel requests cannot exceed it. A
 restart forgets the last minute. The arithmetic is that of the guessing limits.
@@ -63,4 +63,5 @@ def _rule(context: Context) -> LimitRule:
 
 
 def _counted(context: Context) -> str:
-    return f"{context.principal.id} {own_share(context, context.principal)}"
+    principal = context.principal
+    return principal.delegation or f"{principal.id} {own_share(context, principal)}"

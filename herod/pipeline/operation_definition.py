@@ -134,6 +134,8 @@ class Context(msgspec.Struct, kw_only=True):
         counted: the attempts of this call, as the guessing limits count them.
         may_verify: the handler may verify the credential in its parameters, because guesses at it are counted.
         on_commit: what a handler wants done to the memory once its change is committed, and never otherwise.
+        refused: set by a handler that refuses and has changed something because of what it was asked, such as to end
+            what was used twice: its changes are kept, the audit log has the refusal, and the caller gets this error.
     """
 
     runtime: Runtime
@@ -147,6 +149,7 @@ class Context(msgspec.Struct, kw_only=True):
     counted: tuple[CountedAttempt, ...] = ()
     may_verify: bool = False
     on_commit: list[Callable[[], None]] = msgspec.field(default_factory=list)
+    refused: HerodError | None = None
 
 
 def _nobody(principal: Principal, record: Any) -> bool:
@@ -240,6 +243,7 @@ class Operation:
         streamed: what its REST routes return instead of its result, once that is committed.
         always_audited: it issues what no record shows, so a success is audited even if the store is unchanged; other
             operations are audited only if they changed something.
+        is_routine: a success is counted and not audited, because it goes on with what was audited when it began.
         creates: REST returns 201.
         failures: errors it raises besides those of every similar operation; for the documents.
         headers: parameter → the header that may carry it over REST, for what must not be in a URL.
@@ -291,6 +295,7 @@ class Operation:
     counts: tuple[str, ...] = ()
     streamed: Streamed | None = None
     always_audited: bool = False
+    is_routine: bool = False
     creates: bool = False
     failures: tuple[type[HerodError], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ any slow work, and again inside its write transaction, so that no check is outda
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -138,16 +138,34 @@ class Pipeline:
             context.principal = self._identify(context, presented)
         return admitted(context, operations)
 
-    def check_caller(self, operation: Operation, presented: Presented | None, source: Source) -> None:
-        """Refuse a caller who may not call the operation, when the parameters cannot be read: it is judged first.
+    def check_caller(self, operations: Sequence[Operation], presented: Presented | None, source: Source) -> None:
+        """Refuse a caller who may call none of the operations, when the parameters cannot be read: it is judged first.
 
         Who presents nothing passes, if it comes from where it may: it may have been among the parameters.
+
+        Args:
+            operations: the one that is called, or all that the unreadable parameters may mean.
+            presented: the credential of the request, if any.
+            source: where the request comes from.
 
         Raises:
             Unauthenticated, PermissionDenied, RateLimited: as `call`.
         """
-        if operation.only_direct or (operation.needs is not Access.PUBLIC and presented is not None):
-            self._enter(operation, presented, source)
+        if any(operation.only_direct for operation in operations):
+            self._enter(operations[0], presented, source)
+        elif presented is not None and all(operation.needs is not Access.PUBLIC for operation in operations):
+            self._enter_any(operations, presented, source)
+
+    def _enter_any(self, operations: Sequence[Operation], presented: Presented, source: Source) -> None:
+        """Refuse a caller who may call none of the operations; the denial is queued as one of the first."""
+        context = self._context(source)
+        try:
+            context.principal = principal = self._identify(context, presented)
+            if len(operations) == 1 or not admitted(context, operations):
+                self._admit(self.store, context, operations[0], principal)
+        except (Unauthenticated, PermissionDenied, RateLimited) as error:
+            self._note(error, operations[0], context, presented)
+            raise
 
     def require_fresh(self, operation: Operation, presented: Presented, source: Source) -> None:
         """Refuse a browser session that must sign in again to call the operation. Nothing runs and nothing is noted.
@@ -275,6 +293,9 @@ class Pipeline:
                 raise
             self._hold_in_memory(context, operation, params, operation.unwritten)
             raise in_force_until_restart(error) from error
+        if context.refused is not None:
+            self.runtime.counters["denials"] += 1
+            raise context.refused
         self.runtime.counters.update(operation.counts)
         if operation.written is not None:
             operation.written(context)
@@ -293,7 +314,10 @@ class Pipeline:
         has_changed = tx.revision != before
         for counted in context.counted:
             self.attempts.settle(tx, counted)
-        if has_changed or operation.always_audited:
+        if context.refused is not None:
+            event = _event(operation, context, outcome="denied", reason=context.refused.reason, target=context.target)
+            self.trail.record(tx, event, source=share_of(context.source), is_own_row=True)
+        elif (has_changed and not operation.is_routine) or operation.always_audited:
             event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
             is_own_row = has_changed or operation.needs == ADMIN
             self.trail.record(tx, event, source=share_of(context.source), is_own_row=is_own_row)
@@ -303,11 +327,13 @@ class Pipeline:
         """Run a command's handler; if it issues a credential, within its principal's rate."""
         if not operation.issues:
             return self._handle(tx, context, operation, params)
-        if context.principal is not ANONYMOUS:
+        if context.principal is not ANONYMOUS and context.principal.kind is not PrincipalKind.APP:
             self.issued.check(context)
             result = self._handle(tx, context, operation, params)
         else:  # the handler finds out who signs in, and its writes are rolled back if they may not
             result = self._handle(tx, context, operation, params)
+            if context.refused is not None:
+                return result
             self.issued.check(context)
         self.issued.count(context)
         return result

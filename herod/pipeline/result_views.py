@@ -16,6 +16,7 @@ from herod.store.store_interface import Usage
 from herod_client.core.scope_graph import canonical_scope
 
 __all__ = [
+    "AppTokens",
     "AppView",
     "FormerSecret",
     "IssuedApp",
@@ -150,6 +151,18 @@ class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     token_type: str = "Bearer"  # noqa: S105 - a type's name
     expires_in: int
     scope: str
+
+
+class AppTokens(TokenAnswer, frozen=True, kw_only=True):
+    """The tokens of an app.
+
+    It gets a `refresh_token`, shown only once, if it registered that grant type, and an `id_token` for `openid`.
+    """
+
+    __repr__ = hide_values
+
+    refresh_token: SecretText | msgspec.UnsetType = msgspec.UNSET
+    id_token: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def rfc3339(at: int | None) -> datetime | None:

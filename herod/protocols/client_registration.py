@@ -32,7 +32,7 @@ def registration_handler(pipeline: Pipeline, operation: Operation) -> PathHandle
             try:
                 params = _read(operation, request)
             except InvalidRequest:
-                pipeline.check_caller(operation, None, source)
+                pipeline.check_caller((operation,), None, source)
                 raise
             result = await pipeline.call(operation, params, None, source)
         except HerodError as error:

@@ -20,6 +20,7 @@ __all__ = [
     "decode_params",
     "fields_of",
     "form_pairs",
+    "query_pairs",
     "read_form",
     "read_query",
     "require_json",
@@ -104,7 +105,16 @@ def read_query(query: str) -> dict[str, str]:
     Raises:
         InvalidRequest: a name is repeated, or the encoding is broken.
     """
-    return fields_of(_pairs(query, "query"), "query") if query else {}
+    return fields_of(query_pairs(query), "query")
+
+
+def query_pairs(query: str) -> Pairs:
+    """A query's names and values, in order.
+
+    Raises:
+        InvalidRequest: the encoding is broken.
+    """
+    return _pairs(query, "query") if query else []
 
 
 def read_form(request: Request) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Row:
 # An error has the row of its nearest ancestor class in this table.
 CODES: Final[Mapping[type[HerodError], Row]] = {
     errors.InvalidRequest: Row(400, -32602, "invalid_request"),
+    errors.InvalidGrant: Row(400, -32602, "invalid_grant"),
     errors.InvalidScope: Row(400, -32602, "invalid_scope"),
     errors.InvalidTarget: Row(400, -32602, "invalid_target"),
     errors.InvalidRedirectUri: Row(400, -32602, "invalid_redirect_uri"),

@@ -182,7 +182,7 @@ class JsonRpc:
             params = _read_params(operation, bytes(call.params))
         except InvalidRequest:
             sent = _credential_in(operation, bytes(call.params)) or operation_credential(operation, request.headers)
-            self._pipeline.check_caller(operation, sent, source)
+            self._pipeline.check_caller((operation,), sent, source)
             raise
         presented: Presented | None = None
         if not _brings_credential(operation, params):

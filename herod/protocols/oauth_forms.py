@@ -43,44 +43,55 @@ def oauth_handler(pipeline: Pipeline, operations: Sequence[Operation]) -> PathHa
     """
 
     async def answer(request: Request, path: dict[str, str]) -> Response:
-        operation = operations[0]
+        meant = operations
         try:
             presented = request_credential(request.headers)
             try:
                 pairs = _with_values(form_pairs(request))
             except InvalidRequest:
-                pipeline.check_caller(operation, presented, request.source)
+                pipeline.check_caller(meant, presented, request.source)
                 raise
-            operation = _asked_for(operations, pairs)
-            presented = _with_form(operation, presented, pairs)
+            meant = _meant(operations, pairs) or operations
+            presented = _with_form(meant, presented, pairs)
             try:
+                operation = _asked_for(operations, pairs)
                 params = read_oauth_form(operation, pairs)
             except InvalidRequest:
-                pipeline.check_caller(operation, presented, request.source)
+                pipeline.check_caller(meant, presented, request.source)
                 raise
             result = await pipeline.call(operation, params, presented, request.source)
         except HerodError as error:
             note_refusal(pipeline, request.source, error)
-            return _refused(operation, error)
+            return _refused(meant[0], error)
         return json_response(encode(result), is_quiet=operation.is_quiet)
 
     return answer
 
 
+def _meant(operations: Sequence[Operation], pairs: Pairs) -> list[Operation]:
+    """The operations that the form may mean: one if it names its grant type, none if that is unknown."""
+    asked = [value for name, value in pairs if name == GRANT_TYPE]
+    return [operation for operation in operations if not asked or operation.grant_type in {None, *asked}]
+
+
 def _asked_for(operations: Sequence[Operation], pairs: Pairs) -> Operation:
-    """The operation of the form's grant type.
+    """The operation of the form's grant type; the route's own, if it has only one.
 
     Raises:
         UnsupportedGrantType: no operation of the route has it.
+        InvalidRequest: the form names none, or several.
     """
-    asked = [value for name, value in pairs if name == GRANT_TYPE]
-    if len(operations) == 1 or len(asked) != 1:  # a missing or repeated one is refused with the form's other faults
+    meant = _meant(operations, pairs)
+    if len(operations) == 1:
         return operations[0]
-    for operation in operations:
-        if operation.grant_type == asked[0]:
-            return operation
     known = ", ".join(operation.grant_type or "" for operation in operations)
-    raise UnsupportedGrantType(f"Unknown grant type {quoted(asked[0])}: herod supports {known}.")
+    if not meant:
+        asked = quoted(next(value for name, value in pairs if name == GRANT_TYPE))
+        raise UnsupportedGrantType(f"Unknown grant type {asked}: herod supports {known}.")
+    fields_of([pair for pair in pairs if pair[0] == GRANT_TYPE], "form")
+    if len(meant) > 1:
+        raise InvalidRequest(f"The parameter 'grant_type' is missing: send one of {known}.")
+    return meant[0]
 
 
 def _with_values(pairs: Pairs) -> Pairs:
@@ -105,7 +116,7 @@ def read_oauth_form(operation: Operation, pairs: Pairs) -> Params:
     return convert_params(operation, known, is_text=True)
 
 
-def _with_form(operation: Operation, presented: Presented | None, pairs: Pairs) -> Presented | None:
+def _with_form(operations: Sequence[Operation], presented: Presented | None, pairs: Pairs) -> Presented | None:
     """The request's credential: from the headers or the form.
 
     A client id alone is one where apps are taken: that of an app without a secret.
@@ -120,7 +131,7 @@ def _with_form(operation: Operation, presented: Presented | None, pairs: Pairs) 
             raise InvalidRequest(
                 "The parameter 'client_id' differs from the one in the Authorization header: send one of them."
             )
-        is_app = client_id is not None and presented is None and operation.takes_apps
+        is_app = client_id is not None and presented is None and any(one.takes_apps for one in operations)
         return PublicClient(client_id) if is_app and client_id is not None else presented
     if client_id is None:
         raise InvalidRequest("The parameter 'client_secret' needs a client_id beside it.")

@@ -48,7 +48,7 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
             try:
                 params = read_params(operation, route, request, path)
             except InvalidRequest:
-                pipeline.check_caller(operation, presented, request.source)
+                pipeline.check_caller((operation,), presented, request.source)
                 raise
             request.ends_with_client = operation.wait is not None
             result = await pipeline.call(operation, params, presented, request.source)

@@ -11,7 +11,7 @@ from herod.protocols.cross_origin import CrossOrigin, Headers, asked_method, is_
 from herod.protocols.decode import unquote_segment
 from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH, DocumentRoutes
 from herod.protocols.documents.oauth_metadata import OAuthMetadata
-from herod.protocols.documents.server_metadata import LOGOUT_PATH
+from herod.protocols.documents.server_metadata import AUTHORIZE_PATH, LOGOUT_PATH
 from herod.protocols.error_formats import MCP_PATH, RPC_PATH, ErrorFormats, is_form_route, without_final_slash
 from herod.protocols.host_and_origin_guard import Guard, PageKind, is_same_origin
 from herod.protocols.http import NO_STORE, Asked, Handler, Request, Response
@@ -83,6 +83,7 @@ class Router:
         if pages is not None:
             self._add("GET", "/", _page_handler(pages))
             for method in ("GET", "POST"):
+                self._add(method, AUTHORIZE_PATH, _page_handler(pages))
                 self._add(method, LOGOUT_PATH, _page_handler(pages))
         forms: dict[tuple[str, str], list[Operation]] = defaultdict(list)
         for operation in operations.values():

@@ -24,7 +24,7 @@ class AuthorizationCode(Record, frozen=True, kw_only=True):
         nonce: for the id_token; empty if the app sent none.
         auth_time: when the person signed in, in Unix seconds.
         amr: how (RFC 8176).
-        family: the id of the tokens' family, once it is used; until then empty.
+        family: the id of its tokens' family, once it is used; until then empty.
     """
 
     kind: ClassVar[str] = "authorization_code"
@@ -50,16 +50,15 @@ class AuthorizationCode(Record, frozen=True, kw_only=True):
 
 
 class TokenFamily(Record, frozen=True, kw_only=True):
-    """The tokens that come from one code: its access tokens and, if the app has that grant, its refresh tokens.
+    """The refresh tokens that come from one code, each from the one before, and the access tokens got with them.
 
     `id` is in the refresh tokens and, as `family`, in the access tokens. `expires_at` is when it ends unless it is used
-    before: it slides with each use, up to `ends_at`.
+    before: it slides with each use, up to `ends_at`. None of its tokens is stored.
 
     Attributes:
         delegation, account, app, resource, scope, auth_time, amr: as in the code.
         session: the id of the session in which the person consented; the family outlasts it.
         epoch: the account's when it began: another one ends it.
-        is_refreshed: the app may refresh its tokens.
         is_rotated: each refresh gives a new refresh token, as those of public apps do (RFC 9700, section 4.14.2).
         number: of the newest refresh token.
         rotated_at: when that was issued in place of the one before; 0 for the first.
@@ -79,7 +78,6 @@ class TokenFamily(Record, frozen=True, kw_only=True):
     auth_time: int
     amr: tuple[str, ...] = ()
     epoch: int
-    is_refreshed: bool
     is_rotated: bool
     number: int = 0
     rotated_at: int = 0

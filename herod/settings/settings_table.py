@@ -166,6 +166,7 @@ class QuotaSettings:
     registered_accounts: int = setting(
         number(1, 10_000_000), "accounts in all that registered themselves", default=10_000
     )
+    delegations: int = setting(number(1, 10_000), "apps that one account has connected", default=200)
     peer_rules: int = setting(number(1, 100_000), "peer rules in all", default=1000)
     apps: int = setting(number(1, 100_000), "registered apps in all", default=1000)
     issued_per_minute: int = setting(
@@ -186,7 +187,7 @@ class Settings:
         config: the settings file, if one was read.
         store: the database file; None keeps everything in memory.
         public_url: without a final slash; None leaves it to the addresses that herod gets (`public_names.py`).
-        token_ttl: seconds.
+        token_ttl: seconds; so is `app_token_ttl`.
         session_idle: seconds.
         admin_secret: the secrets themselves; also in `user_secret` and `register_secret`.
         log_format: None means text on a terminal, else json.
@@ -246,6 +247,12 @@ class Settings:
     )
     signing: Literal["HS256", "EdDSA"] = setting(choice("HS256", "EdDSA"), "How tokens are signed.", default="HS256")
     token_ttl: int = setting(number(1, 2_592_000), "Lifetime of access tokens in seconds.", default=3600, metavar="S")
+    app_token_ttl: int = setting(
+        number(1, 2_592_000),
+        "Lifetime of the access tokens of apps in seconds; never more than `token_ttl`.",
+        default=600,
+        metavar="S",
+    )
     session_idle: int = setting(
         number(60, 43_200), "Seconds without use after which a browser is signed out.", default=3600, metavar="S"
     )

@@ -24,6 +24,7 @@ from herod_client.core.errors import HerodError
 from herod_client.core.scope_graph import ADMIN, READ, USER
 from protocols.documents.prepared_examples import prepare
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, LOCAL_ADMIN, Harness
+from support.oauth_app import TOGETHER, connecting
 from support.persons import equipped_person, params_of_person
 
 COMMANDS: Final = sorted(name for name, one in OPERATIONS.items() if one.is_command)
@@ -32,7 +33,7 @@ DONE_ONCE: Final = {
     "auth.create_key", "auth.remove_key", "delegations.revoke", "first_admin.create", "keys.create", "keys.delete",
     "keys.disable", "keys.enable", "keys.update", "legacy.promote", "openid.sign_out", "peers.allow", "peers.remove",
     "register", "resources.release", "resources.update", "session.delete", "session.end", "session.redeem",
-    "token.revoke", "users.add", "users.delete",
+    "token.exchange_code", "token.revoke", "users.add", "users.delete",
     "users.disable", "users.enable", "users.scope", "users.update",
     "apps.add", "apps.update", "apps.enable", "apps.disable", "apps.delete",
     "factors.reset", "passkeys.delete", "passkeys.enrol", "passkeys.rename", "session.confirm", "session.passkey",
@@ -40,11 +41,13 @@ DONE_ONCE: Final = {
 }  # fmt: skip
 # These do something each time: a new record, a new secret, or the end of all sessions.
 DONE_EACH_TIME: Final = {
-    "keys.rotate", "resources.claim", "session.create", "session.end_all", "session.sign_in",
-    "users.password", "users.rotate_secret", "apps.rotate_secret", "recovery.renew",
+    "keys.rotate", "oauth.allow", "oauth.continue", "resources.claim", "session.create", "session.end_all",
+    "session.sign_in", "users.password", "users.rotate_secret", "apps.rotate_secret", "recovery.renew",
 }  # fmt: skip
 # These issue what no record shows, and are counted.
-COUNTED: Final = {"login", "oauth.register", "session.code", "token.create"}
+COUNTED: Final = {"login", "oauth.deny", "oauth.register", "session.code", "token.create"}
+# They go on with what was audited when it began.
+ROUTINE: Final = {"token.refresh"}
 # A row for each, by admins only.
 ALWAYS: Final = {"backup"}
 
@@ -104,6 +107,16 @@ async def example(harness: Harness, operation: Operation, by: Caller) -> tuple[C
         case "resources.update" | "resources.release":
             given = {"kind": "vm", "name": "web 1", "secret": params["secret"], "attributes": {}}
             params["sid"] = (await harness.call("resources.claim", *by, **given)).sid
+        case name if name in TOGETHER:
+            app = await connecting(harness, email="together@example.org")
+            by = (app.by_app if operation.takes_apps else app.session, by[1])
+            params = {
+                **params,
+                "request": app.request,
+                "code": app.code,
+                "refresh_token": app.refresh_token,
+            }
+            params = {name: value for name, value in params.items() if name in operation.params.__struct_fields__}
         case "openid.sign_out":
             cookie = await (await harness.user()).session()
             request = (await harness.call("openid.logout", None)).request
@@ -134,7 +147,7 @@ async def call(harness: Harness, operation: Operation, by: Caller, params: dict[
 
 def test_every_command_is_in_a_set() -> None:
     """Each command is in exactly one of the sets."""
-    assert Counter([*DONE_ONCE, *DONE_EACH_TIME, *COUNTED, *ALWAYS]) == Counter(COMMANDS)
+    assert Counter([*DONE_ONCE, *DONE_EACH_TIME, *COUNTED, *ROUTINE, *ALWAYS]) == Counter(COMMANDS)
 
 
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"first_admin.create"}))

@@ -8,7 +8,7 @@ from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.admission import FRESH_SECONDS, SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import GivesNothing
 from herod.protocols.decode import convert_params
-from herod.records import Session
+from herod.records import Delegation, Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 from herod_client.core.errors import ExpiredToken, HerodError
@@ -19,7 +19,7 @@ GIVING = sorted(
     for operation in OPERATIONS.values()
     if operation.gives is not None
     and not isinstance(operation.gives, GivesNothing)
-    and operation.gives is not Session
+    and operation.gives not in (Session, Delegation)
     and operation.needs is not Access.PUBLIC
     and (operation.methods is None or AuthMethod.SESSION in operation.methods)
 )

@@ -36,6 +36,8 @@ GIVING_NOTHING = {
     "keys.delete",
     "keys.disable",
     "login",
+    "oauth.continue",
+    "oauth.deny",
     "oauth.register",
     "openid.sign_out",
     "factors.reset",
@@ -49,6 +51,8 @@ GIVING_NOTHING = {
     "session.delete",
     "session.end",
     "token.create",
+    "token.exchange_code",
+    "token.refresh",
     "token.revoke",
     "totp.disable",
     "totp.enable",
@@ -59,6 +63,8 @@ GIVING_NOTHING = {
 BY_STRANGERS = {
     "first_admin.create", "register", "session.confirm", "session.passkey", "session.redeem", "session.sign_in",
 }  # fmt: skip
+# Only a person's own session calls it, which no credential but a password or passkey opens: those do not expire.
+BY_PERSONS = {"oauth.allow"}
 # They shorten what they make to the caller's end, and say so in their answer.
 SHORTENED = {"auth.create_key", "session.create"}
 FOLLOWED: tuple[type[Record], ...] = (Account, ApiKey, App, PeerRule, Session)
@@ -226,7 +232,7 @@ def test_every_command_says_what_it_gives() -> None:
     nothing = {name: OPERATIONS[name].gives for name in COMMANDS if name not in GIVING}
     assert set(nothing) == GIVING_NOTHING
     assert all(isinstance(one, GivesNothing) and one.why for one in nothing.values())
-    assert set(GIVING) == set(CALLS) | BY_STRANGERS
+    assert set(GIVING) == set(CALLS) | BY_STRANGERS | BY_PERSONS
     assert all(OPERATIONS[name].needs is Access.PUBLIC for name in BY_STRANGERS)
 
 

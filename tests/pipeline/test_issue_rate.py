@@ -129,5 +129,6 @@ def test_what_shows_a_secret_counts() -> None:
         secrets = {"access_token", "cookie", "key"} & set(hints)
         if operation.is_command and (secrets or SecretText in {part for one in hints.values() for part in parts(one)}):
             issuing.add(operation.name)
+    issuing |= {"oauth.allow", "oauth.continue"}  # a code, in the address to which they lead
     assert issuing - {"oauth.register"} == {operation.name for operation in OPERATIONS.values() if operation.issues}
     assert {"token.create", "login", "register", "keys.create", "session.create", "session.code"} <= issuing

@@ -25,6 +25,9 @@ WITHOUT = {
     "first_admin.create",
     "legacy.promote",
     "login",
+    "oauth.allow",
+    "oauth.continue",
+    "oauth.deny",
     "oauth.register",
     "openid.sign_out",
     "register",
@@ -37,6 +40,8 @@ WITHOUT = {
     "session.redeem",
     "session.sign_in",
     "token.create",
+    "token.exchange_code",
+    "token.refresh",
     "token.revoke",
     "users.add",
 }

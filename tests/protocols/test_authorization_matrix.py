@@ -49,7 +49,7 @@ PASSES: Final = {
 }
 PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
     "session.offer", "session.redeem", "session.status", "first_admin.status", "first_admin.create", "oauth.register",
-    "openid.logout", "openid.sign_out",
+    "openid.logout", "openid.sign_out", "oauth.authorize", "oauth.login_required",
     "session.confirm", "session.passkey", "session.passkey_begin",
 }  # fmt: skip
 AUTHENTICATED: Final = {
@@ -63,9 +63,11 @@ AUTHENTICATED: Final = {
 # only by the session of a person
 PERSON: Final = {
     "passkeys.begin", "passkeys.enrol", "passkeys.list", "passkeys.rename", "passkeys.delete", "totp.begin",
-    "totp.enable", "totp.disable", "recovery.renew",
+    "totp.enable", "totp.disable", "recovery.renew", "oauth.consent", "oauth.allow", "oauth.continue", "oauth.deny",
 }  # fmt: skip
 OPENID: Final = {"openid.userinfo"}
+# An app calls them, authenticated as one, and nobody else.
+BY_APPS: Final = {"token.exchange_code", "token.refresh"}
 READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
     "keys.disable", "keys.update",
 }  # fmt: skip
@@ -162,14 +164,14 @@ PROBED: Final = {
 
 def test_the_tables_name_every_operation() -> None:
     """An operation without a row in these tables fails the build."""
-    assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | OPENID | PERSON | READ | USER | ADMIN
+    assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | OPENID | PERSON | BY_APPS | READ | USER | ADMIN
 
 
 def _is_admitted(name: str, case: Case) -> bool:
     if name in ONLY_DIRECT and RELAYED & case.headers.keys():
         return False
-    if name in PUBLIC:
-        return True
+    if name in PUBLIC or name in BY_APPS:
+        return name in PUBLIC or (case.kind == "app" and case.state != "wrong secret")
     if case.scope is not None and name in PERSON:
         return (case.kind, case.made_with) == ("session", "password")
     if case.scope is None or (name in ONLY and case.kind not in ONLY[name]):
@@ -461,6 +463,8 @@ async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> 
             if not _is_admitted(name, case):
                 is_known = case.scope is not None or name in PUBLIC
                 assert cell == ("refused", 403 if is_known else 401), (case, cell)
+            elif name in BY_APPS:
+                assert cell[2:] == ("app", "", ())
             elif name in PUBLIC:
                 assert cell[:3] == ("admitted", "anonymous", "anonymous")
             else:

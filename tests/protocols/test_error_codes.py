@@ -19,6 +19,7 @@ PUBLISHED = {
     "InvalidRedirectUri": ("invalid_request", 400, -32602, "invalid_redirect_uri"),
     "InvalidClientMetadata": ("invalid_request", 400, -32602, "invalid_client_metadata"),
     "UnsupportedTokenType": ("invalid_request", 400, -32602, "unsupported_token_type"),
+    "InvalidGrant": ("invalid_request", 400, -32602, "invalid_grant"),
     "UnsupportedGrantType": ("invalid_request", 400, -32602, "unsupported_grant_type"),
     "MalformedRequest": ("invalid_request", 400, -32600, "invalid_request"),
     "ForeignOrigin": ("invalid_request", 403, -32600, "invalid_request"),

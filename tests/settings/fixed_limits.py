@@ -188,6 +188,32 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.credentials.dynamic_client_ids:MAX_CLIENT_ID_BYTES"
         ),
         "rotations of a refresh token in a family": "herod.credentials.refresh_tokens:MAX_NUMBER",
+        "seconds from an app's request at `/authorize` to the answer": (
+            "herod.operations.oauth.authorization_requests:REQUEST_SECONDS"
+        ),
+        "characters of such a request while the browser carries it": (
+            "herod.operations.oauth.authorization_requests:MAX_REQUEST_CHARS"
+        ),
+        "seconds since the sign-in of a person who lets an app act as an admin": (
+            "herod.operations.oauth.consent:ADMIN_SIGN_IN_SECONDS"
+        ),
+        "seconds that an app stays connected": ("herod.operations.oauth.consent:DELEGATION_SECONDS"),
+        "seconds that an authorization code is valid": ("herod.operations.oauth.authorization_codes:CODE_SECONDS"),
+        "codes of one connected app, used ones included; the oldest goes": (
+            "herod.operations.oauth.authorization_codes:MAX_CODES"
+        ),
+        "sign-ins of one connected app whose tokens can be refreshed; the oldest ends": (
+            "herod.operations.oauth.token_families:MAX_FAMILIES"
+        ),
+        "seconds without use after which a sign-in of an app ends": (
+            "herod.operations.oauth.token_families:FAMILY_IDLE_SECONDS"
+        ),
+        "seconds after which it ends in any case": ("herod.operations.oauth.token_families:FAMILY_SECONDS"),
+        "seconds for which a refresh token is good beside its successor": (
+            "herod.operations.oauth.token_refresh:ROTATION_GRACE_SECONDS"
+        ),
+        "characters of a resource that an app asks for": "herod.identity.app_resources:MAX_RESOURCE_CHARS",
+        "characters of an app's name on the consent page": "herod.dashboard.app_names:MAX_SHOWN",
     },
     "Documents of apps": {
         "bytes of a document that describes an app": (

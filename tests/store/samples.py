@@ -183,7 +183,6 @@ def family(id: str = "family1", **changes: Any) -> TokenFamily:
             "scope": ("read",),
             "auth_time": 90,
             "epoch": 1,
-            "is_refreshed": True,
             "is_rotated": True,
             "used_at": 100,
             "ends_at": 300,

@@ -228,7 +228,7 @@ class McpEndpoint:
         try:
             return decode_params(operation, arguments, whole=ARGUMENTS)
         except InvalidRequest:
-            self._pipeline.check_caller(operation, asker.presented, asker.request.source)
+            self._pipeline.check_caller((operation,), asker.presented, asker.request.source)
             raise
 
 

@@ -28,6 +28,7 @@ from support.herod_in_memory import (
     bearer,
     open_harness,
 )
+from support.oauth_app import TOGETHER, connecting
 from support.persons import new_person
 
 DAY = 86_400
@@ -64,7 +65,9 @@ async def write_events(harness: Harness, *times: int) -> None:
     await harness.store.write(work)
 
 
-@pytest.mark.parametrize("name", sorted(name for name, operation in OPERATIONS.items() if operation.is_command))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, one in OPERATIONS.items() if one.is_command and not one.is_routine)
+)
 async def test_every_command_writes_a_row(harness: Harness, name: str) -> None:
     """Every command writes a row with operation, outcome, target, source and time."""
     is_change = not OPERATIONS[name].always_audited
@@ -82,11 +85,14 @@ async def test_every_command_writes_a_row(harness: Harness, name: str) -> None:
     presented: Any = LOCAL_ADMIN
     if name in {"session.delete", "session.end"}:
         presented = await (await harness.user(scope="admin")).session()
+    elif name in TOGETHER:
+        app = await connecting(harness)
+        presented = app.by_app if OPERATIONS[name].takes_apps else app.session
     elif OPERATIONS[name].person is not None:
         presented = (await new_person(harness)).cookie
     elif name == "session.sign_in":
         presented = None
-    await harness.pipeline.call(operation, params, presented, ADMIN_SOURCE)
+    await harness.pipeline.call(operation, params, presented, dataclasses.replace(ADMIN_SOURCE, is_direct=True))
     event = await newest(harness)
     assert (event.operation, event.outcome, event.reason, event.target) == (name, "ok", None, "the target")
     assert (event.source, event.at) == ("uid:990", NOW)

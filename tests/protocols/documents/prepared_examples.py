@@ -10,18 +10,23 @@ from herod.credentials.secret_hashes import hash_secret
 from herod.operations.audit.audit_log import HMAC_BYTES
 from herod.operations.keys.create_list_delete import EXAMPLE_KEY
 from herod.operations.legacy.legacy_secret_promotion import EXAMPLE_LEGACY
+from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.parameter_types import EXAMPLE_ID
 from herod.records import Account, ApiKey, App, Delegation, PeerRule, Record, Resource
 from herod.scopes.decisions import Access
 from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import Harness, User, bearer
+from support.oauth_app import TOGETHER, Connecting, connecting
 from support.persons import equipped_person, params_of_person
 
 __all__ = ["Prepared", "prepare"]
 
 EMAIL: Final = "ada@example.org"
 # Operations on an existing account with that address; for all others the address is still free.
+EXAMPLE_REQUEST: Final = str(OPERATIONS["oauth.allow"].example["request"])
+EXAMPLE_CODE: Final = str(OPERATIONS["token.exchange_code"].example["code"])
+EXAMPLE_REFRESH: Final = str(OPERATIONS["token.refresh"].example["refresh_token"])
 AT_HOME: Final = frozenset({"login"})
 TENANT: Final = "what the tenant chose"
 
@@ -78,16 +83,22 @@ async def prepare(harness: Harness, operation: Operation) -> Prepared:
         claimant=user.client_id,
         secret=hash_ownership_secret(harness.runtime.keyring, user.client_id, TENANT),
     )
+    connected_app = await _connecting(harness, operation)
     real = {
         "eyJhbGciOiJIUzI1NiJ9.eyJ….4fZ0…": await user.token(),
         "herod_s_…": await harness.service_key("read", "shown"),
         EXAMPLE_LEGACY: next(one.id for one in harness.runtime.config.legacy.all() if one.scope == "admin"),
         "5f" * HMAC_BYTES: (await harness.admin("audit.verify")).head,
     }
+    if connected_app is not None:
+        real[EXAMPLE_REQUEST], real[EXAMPLE_CODE] = connected_app.request, connected_app.code
+        real[EXAMPLE_REFRESH] = connected_app.refresh_token
     headers = {} if operation.needs is Access.PUBLIC else asker.basic_header
     if operation.openid:
         connected = await connect_app(harness, user, "read")
         headers = bearer(app_token(harness, connected, "openid profile email groups").text)
+    if connected_app is not None:
+        return Prepared(connected_app.headers if operation.takes_apps else connected_app.by_person, real)
     if operation.person is not None:
         return await _for_person(harness, operation)
     return Prepared(headers, real)
@@ -98,6 +109,11 @@ async def _for_person(harness: Harness, operation: Operation) -> Prepared:
     person = await equipped_person(harness, "person@example.org")
     params = await params_of_person(person, operation.name, dict(operation.example))
     return Prepared(person.headers, {str(value): params[name] for name, value in operation.example.items()})
+
+
+async def _connecting(harness: Harness, operation: Operation) -> Connecting | None:
+    """An app and a person, for what the two do together."""
+    return await connecting(harness) if operation.name in TOGETHER else None
 
 
 async def _rename_account(harness: Harness, user: User) -> User:

@@ -22,19 +22,23 @@ async def test_server_metadata(harness: Harness, path: str) -> None:
     assert answer.headers["cache-control"] == "public, max-age=300"
     assert answer.json == {
         "issuer": "http://localhost",
+        "authorization_endpoint": "http://localhost/authorize",
         "token_endpoint": "http://localhost/token",
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint": "http://localhost/introspect",
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "Bearer"],
         "revocation_endpoint": "http://localhost/revoke",
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "userinfo_endpoint": "http://localhost/userinfo",
         "registration_endpoint": "http://localhost/oauth/register",
         "end_session_endpoint": "http://localhost/logout",
         "client_id_metadata_document_supported": True,
         "jwks_uri": "http://localhost/.well-known/jwks.json",
-        "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
+        "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token"],
+        "response_types_supported": ["code"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "prompt_values_supported": ["none", "login", "consent"],
         "response_modes_supported": ["query"],
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
@@ -55,6 +59,14 @@ async def test_no_registration_elsewhere(harness: Harness) -> None:
     for changes in ({"dynamic_apps": "off"}, {"dynamic_apps": "loopback", "public_url": "https://auth.example.org"}):
         harness.configure(**changes)
         assert "registration_endpoint" not in (await harness.request("GET", SERVER_PATH)).json
+
+
+async def test_where_nobody_signs_in(harness: Harness) -> None:
+    """While another program may hold the public URL, no client is sent to `/authorize`."""
+    harness.configure(has_browser_origin=False)
+    document = (await harness.request("GET", SERVER_PATH)).json
+    assert document["response_types_supported"] == []
+    assert not {"authorization_endpoint", "code_challenge_methods_supported", "prompt_values_supported"} & set(document)
 
 
 @pytest.mark.parametrize("path", ["", "/mcp"])

@@ -19,6 +19,7 @@ __all__ = [
     "HerodError",
     "InternalError",
     "InvalidClientMetadata",
+    "InvalidGrant",
     "InvalidRedirectUri",
     "InvalidRequest",
     "InvalidScope",
@@ -98,6 +99,13 @@ class InvalidRedirectUri(InvalidRequest):
 
 class InvalidClientMetadata(InvalidRequest):
     """Something else that an app says about itself at its registration is invalid (RFC 7591, section 3.2.2)."""
+
+
+class InvalidGrant(InvalidRequest):
+    """An authorization code or refresh token is not valid, or was issued for another request (RFC 6749, section 5.2).
+
+    Never an error of the client's own credentials: agents throw their registration away for those.
+    """
 
 
 class UnsupportedGrantType(InvalidRequest):

@@ -1,0 +1,107 @@
+"""The consent page: who asks for what, and the form with which a person allows or denies it.
+
+The decision is a form of this origin's own page, with the ticket that only our pages know, never shown in a frame. It
+is answered with a redirect (303) to the app, so this page's policy lets its form end there.
+"""
+
+from quart import Response as Page
+from quart import url_for
+from quart_trio import QuartTrio
+
+from herod.dashboard.app_names import name_warnings, shown_name
+from herod.dashboard.page_security import as_entry, forms_may_end_at
+from herod.dashboard.pages.app_requests import answer_page, refused_page
+from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, Visit, asked, texts
+from herod.dashboard.rendering import render, see_other
+from herod.dashboard.scope_words import scope_words
+from herod.identity.oauth_apps import AppOrigin
+from herod.operations.oauth import ConsentView, NextStep
+from herod.protocols.decode import read_query
+from herod_client.core.errors import ExpiredToken, HerodError, InvalidRequest
+
+__all__ = ["add_routes"]
+
+
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
+    """Add the pages of this area."""
+    pages = ConsentPage(gateway)
+    app.add_url_rule("/ui/consent", "consent", pages.show)
+    app.add_url_rule("/ui/consent/nobody", "nobody", pages.nobody)
+    app.add_url_rule("/ui/consent", "consent_post", pages.decide, methods=["POST"])
+
+
+class ConsentPage:
+    """The question, and what the answer does."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def show(self) -> Page:
+        """Ask, or go on without asking where an earlier answer counts or no page may be shown."""
+        request = ""
+        try:
+            request = read_query(asked().query).get("request", "")
+            try:
+                visit = await self._gateway.enter()
+                view: ConsentView = await self._gateway.call(visit, "oauth.consent", request=request)
+                return await self._next(visit, view, request)
+            except (SignInNeeded, SignInAgain):
+                told = await self._told_that_nobody_is_signed_in(request)
+                if told is None:
+                    raise
+                return told
+        except InvalidRequest as error:
+            return await refused_page(error)
+
+    async def nobody(self) -> Page:
+        """Tell an app that wants no page to be shown that nobody is signed in."""
+        try:
+            request = read_query(asked().query).get("request", "")
+            told = await self._told_that_nobody_is_signed_in(request)
+        except InvalidRequest as error:
+            return await refused_page(error)
+        return as_entry(see_other(url_for("consent", request=request))) if told is None else told
+
+    async def decide(self) -> Page:
+        """Allow or deny."""
+        visit, fields = await self._gateway.submitted()
+        request = fields.get("request", "")
+        try:
+            if fields.get("decision") == "allow":
+                scope = " ".join(texts(fields, "scope"))
+                return await answer_page(await self._gateway.call(visit, "oauth.allow", request=request, scope=scope))
+            return await answer_page(await self._gateway.call(visit, "oauth.deny", request=request))
+        except InvalidRequest as error:
+            if error.reason != "nothing_ticked":
+                return await refused_page(error)
+            view = await self._gateway.call(visit, "oauth.consent", request=request)
+            return await self._ask(visit, view, request, error)
+
+    async def _next(self, visit: Visit, view: ConsentView, request: str) -> Page:
+        match view.step:
+            case "sign_in":
+                raise SignInAgain(ExpiredToken("The app asks you to sign in first.", reason="sign_in_again"))
+            case "continue":
+                return await answer_page(await self._gateway.call(visit, "oauth.continue", request=request))
+            case "answer" if view.redirection is not None:
+                return await answer_page(view.redirection)
+            case _:
+                return await self._ask(visit, view, request)
+
+    async def _ask(self, visit: Visit, view: ConsentView, request: str, error: HerodError | None = None) -> Page:
+        page = await render(
+            "consent.html",
+            visit,
+            view=view,
+            request=request,
+            name=shown_name(view.app),
+            warnings=name_warnings(view.app, AppOrigin(view.origin)),
+            words=scope_words,
+            error=error,
+        )
+        return forms_may_end_at(page, view.form_action)
+
+    async def _told_that_nobody_is_signed_in(self, request: str) -> Page | None:
+        """The answer to an app that wants no page to be shown; None if it lets herod ask the person to sign in."""
+        step: NextStep = await self._gateway.call_public("oauth.login_required", {"request": request}, asked().source)
+        return None if step.redirection is None else await answer_page(step.redirection)
