@@ -20,6 +20,7 @@ from herod.settings.bind_addresses import xdg_folder
 from herod.settings.setting_kinds import FoundSetting, Option
 from herod.settings.settings_table import LIMITS, OPTIONS, QUOTAS, SECRETS, LimitSettings, QuotaSettings
 from herod_client.core.errors import SettingsError
+from herod_client.core.scope_graph import RESERVED
 
 __all__ = ["SettingSources", "TextFile", "is_there", "load_text"]
 
@@ -246,6 +247,10 @@ def _read_scopes(path: Path, table: object) -> dict[str, tuple[str, ...]]:
         raise SettingsError(f"{path}: scopes: found {table!r:.80}, expected [scopes] with {expected}.")
     scopes: dict[str, tuple[str, ...]] = {}
     for name, entry in table.items():
+        if name in RESERVED:
+            raise SettingsError(
+                f"{path}: scopes: {name!r} is OpenID Connect's, and gives apps no power: choose another name."
+            )
         match entry:
             case {**rest} if not rest:
                 scopes[name] = ()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from herod.identity.openid_scopes import OPENID_SCOPES
 from herod.settings import FdBind, LimitSettings, UnixBind, load_settings, setting_sources
 from support.loaded_settings import ENVIRON, from_toml, load, refusal, toml_refusal
 
@@ -73,6 +74,7 @@ def test_whole_file(tmp_path: Path) -> None:
         ("log_level = 'loud'", "expected debug or info or warning or error."),
         ("issuer = '" + "a" * 100 + "'\nport = '" + "b" * 100 + "'", "b…, expected a whole number"),
         ("scopes = 5", "scopes: found 5, expected [scopes]"),
+        *((f"[scopes]\n{name} = {{}}", f"scopes: '{name}' is OpenID Connect's") for name in OPENID_SCOPES),
         ("[scopes]\nx = ['user']", "scopes: 'x' is ['user'], expected"),
         ("[scopes]\nx = { includes = [5] }", "scopes: 'x' is"),
         ("[scopes]\nx = { includes = [], colour = 1 }", "scopes: 'x' is"),

@@ -14,7 +14,7 @@ from herod.identity.oauth_apps import OAuthApp, find_app
 from herod.identity.openid_scopes import OPENID, OPENID_SCOPES
 from herod.identity.own_resources import own_resource
 from herod.identity.runtime_state import Runtime
-from herod.operations.openid import access_token_key, issue_id_token, prepare_id_token
+from herod.operations.openid import access_token_key, access_token_scope, issue_id_token, prepare_id_token
 from herod.operations.tokens import issue_app_token, revoke_family
 from herod.pipeline.operation_definition import Context, Work
 from herod.pipeline.result_views import AppTokens
@@ -181,7 +181,7 @@ def answer_with_tokens(
     token = issue_app_token(
         context,
         delegation,
-        scope=scope,
+        scope=access_token_scope(context.runtime, app, audience, scope),
         audience=audience,
         family=granted.family if isinstance(granted, AuthorizationCode) else granted.id,
         ttl=context.runtime.config.app_token_ttl,

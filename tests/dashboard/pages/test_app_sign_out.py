@@ -83,6 +83,20 @@ async def test_post(dashboard: Harness) -> None:
     assert (await dashboard.request("GET", home, headers={**OWN, **cookie})).status == 401
 
 
+@pytest.mark.parametrize("origin", ["https://app.example.org", "http://127.0.0.1:9000", "null"])
+async def test_a_form_of_another_origin(dashboard: Harness, origin: str) -> None:
+    """An app's page may post its request, which signs nobody out by itself; our own form takes only ours."""
+    cookie, home = await open_session(dashboard)
+    headers = {**cookie, "origin": origin, **CROSS}
+    answer = await dashboard.request("POST", "/logout", form="client_id=herod-cli", headers=headers)
+    assert answer.status == 200
+    assert "Signing out" in text(answer)
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "access-control-allow-origin" not in answer.headers
+    assert (await dashboard.request("POST", "/ui/logout", form="request=AA", headers=headers)).status in {400, 403}
+    assert (await dashboard.request("GET", home, headers={**OWN, **cookie})).status == 200
+
+
 async def test_from_another_site(dashboard: Harness) -> None:
     """A browser from another site, which keeps our cookie back, is led to our page by a page of ours."""
     for headers in (CROSS, {}):

@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from herod.identity.openid_scopes import OPENID_SCOPES
 from herod.records import Account, App
+from herod_client.core.scope_graph import RESERVED, ScopeGraph
 from support.connected_apps import APP, ROOT, app_token, connect_app
 from support.herod_in_memory import Answer, Harness, User, bearer
 
@@ -175,3 +177,9 @@ async def test_openid_gives_no_power(harness: Harness) -> None:
     answer = await harness.request("GET", "/api/v1/whoami", headers=bearer(token))
     assert answer.json["data"]["scope"] == ""
     assert (await harness.request("GET", "/api/v1/stats", headers=bearer(token))).status == 403
+
+
+def test_no_scope_of_herods_has_such_a_name() -> None:
+    """The settings refuse what OpenID Connect calls its scopes, so none of them ever gives power."""
+    assert frozenset(OPENID_SCOPES) == RESERVED
+    assert not RESERVED & set(ScopeGraph({}).scopes)

@@ -18,6 +18,7 @@ __all__ = [
     "OWNER",
     "READ",
     "REGISTRAR",
+    "RESERVED",
     "USER",
     "WRITE",
     "ScopeGraph",
@@ -51,6 +52,10 @@ ALIASES: Final[Mapping[str, str]] = {
     "Registrar": REGISTRAR,
     "User": USER,
 }
+
+# Scopes of OpenID Connect, which say what an app may learn about a person: as scopes of herod's they would give power
+# to whoever was only to be told something.
+RESERVED: Final = frozenset({"openid", "profile", "email", "groups", "offline_access"})
 
 # RFC 6749, section 3.3 allows more; these survive shells, headers and TOML unquoted.
 SCOPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}\Z")

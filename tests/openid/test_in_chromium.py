@@ -1,0 +1,68 @@
+"""A person signs in to an app and out again in a real browser, on the app's site and on another one."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import pytest
+from playwright.sync_api import Browser
+from werkzeug.serving import make_server
+
+from openid.conftest import Place
+from openid.flask_wiki import flask_wiki
+from support.chromium import Person, chromium, person
+from support.person_at_forms import EMAIL, PASSWORD
+from support.real_daemon import Daemon, free_port
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; without it these tests are skipped."""
+    with chromium() as started:
+        yield started
+
+
+@contextmanager
+def served(daemon: Daemon, host: str) -> Iterator[str]:
+    """The app on a port of this machine; its origin."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    port = free_port()
+    base = f"http://{host}:{port}"
+    server = make_server("127.0.0.1", port, flask_wiki(daemon, base), threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield base
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def signed_in(ada: Person, base: str) -> dict[str, object]:
+    """Let the person sign in to the app: what it learned."""
+    ada.page.goto(f"{base}/login")
+    ada.page.get_by_label("Email").fill(EMAIL)
+    ada.page.get_by_label("Password").fill(PASSWORD)
+    ada.page.get_by_role("button", name="Sign in", exact=True).first.click()
+    ada.page.get_by_role("button", name="Allow", exact=True).click()
+    ada.page.wait_for_url(f"{base}/callback?*")
+    told: dict[str, object] = json.loads(ada.page.inner_text("body"))["user"]
+    return told
+
+
+# `localhost` on another port is herod's own site for a browser; 127.0.0.1 is another one.
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_in_and_out(place: Place, browser: Browser, host: str) -> None:
+    """The person is asked for what they must know, and not whether to sign out, since the app shows whose session."""
+    with served(place.daemon, host) as base, person(browser, place.daemon) as ada:
+        told = signed_in(ada, base)
+        assert (told["sub"], told["email"]) == (place.person, EMAIL)
+        ada.page.goto(f"{base}/me")
+        assert ada.page.inner_text("body") == EMAIL
+        ada.page.goto(f"{base}/logout")
+        ada.page.wait_for_url(f"{base}/bye?state=s1")
+        ada.page.goto(f"{base}/login")
+        assert ada.page.get_by_label("Password").is_visible()

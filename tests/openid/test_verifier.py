@@ -1,0 +1,110 @@
+"""A service that checks herod's tokens itself, with the keys that apps' tokens for it are signed with."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx2
+import jwt
+import pytest
+import trio
+
+from herod_client.async_verifier import Verifier
+from herod_client.core.errors import BadToken, RevokedToken
+from openid.conftest import Place
+from support.person_at_forms import PersonAtForms, add_person, register_app
+from support.real_daemon import running
+
+CALLBACK = "http://localhost:5003/callback"
+JOBS = "http://localhost:9000"
+VERIFIER = "v" * 48
+
+
+def tokens_for(
+    place: Place, person: PersonAtForms, client_id: str, secret: str | None, resource: str
+) -> dict[str, str]:
+    """The tokens of an app that a person let act for them at a resource."""
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+    query = {
+        "client_id": client_id,
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "scope": "openid write",
+        "resource": resource,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    back = person.allow(f"{place.daemon.public_url}/authorize?{urlencode(query)}", "write")
+    form = {
+        "grant_type": "authorization_code",
+        "code": dict(parse_qsl(urlsplit(back).query))["code"],
+        "redirect_uri": CALLBACK,
+        "code_verifier": VERIFIER,
+        "client_id": client_id,
+        "client_secret": secret or "",
+        "resource": resource,
+    }
+    answer = httpx2.post(f"{place.daemon.public_url}/token", data=form, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, str] = answer.json()
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A daemon of its own, which has no keys for apps yet."""
+    with running(tmp_path_factory.mktemp("verifier"), "--bootstrap-admin-key", "ops") as daemon:
+        yield Place(daemon, add_person(daemon))
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
+async def test_tokens_for_a_service(place: Place, person: PersonAtForms, algorithm: str) -> None:
+    """A verifier that began before there was a key takes an app's token within seconds, and refuses it once revoked."""
+    client_id, secret = register_app(
+        place.daemon,
+        name=f"jobs {algorithm}",
+        redirect_uris=[CALLBACK],
+        scope="write",
+        id_token_algorithm=algorithm,
+        expand_scope=True,
+    )
+    with trio.fail_after(60):
+        async with Verifier(f"unix:{place.daemon.socket}", jwks=True, resource=JOBS) as verifier:
+            tokens = await trio.to_thread.run_sync(tokens_for, place, person, client_id, secret, JOBS)
+            token = tokens["access_token"]
+            header = jwt.get_unverified_header(token)
+            assert (header["alg"], header["typ"]) == (algorithm, "at+jwt")
+            claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+            assert (claims["scope"], claims["aud"]) == ("openid write read", JOBS)
+            verified = None
+            while verified is None:
+                try:
+                    verified = verifier.verify(token, scope="write")
+                except BadToken:
+                    await trio.sleep(0.05)
+            assert (verified.sub, verified.scope, verified.aud) == (place.person, "write", JOBS)
+            with pytest.raises(BadToken):
+                verifier.verify(tokens["id_token"])
+            revoked = place.daemon.rpc(
+                "token.revoke", {"token": token}, "-H", f"Authorization: Peer {place.daemon.cookie}"
+            )
+            assert revoked["result"] == {"revoked": True}
+            while True:
+                try:
+                    verifier.verify(token)
+                except RevokedToken:
+                    break
+                await trio.sleep(0.05)
+
+
+def test_herods_own_resources_keep_the_plain_key(place: Place, person: PersonAtForms) -> None:
+    """A token for herod is signed with HERO_SECRET, which no public key verifies, and is good at its API."""
+    client_id, secret = register_app(place.daemon, name="agent", redirect_uris=[CALLBACK], scope="write")
+    tokens = tokens_for(place, person, client_id, secret, place.daemon.public_url)
+    assert jwt.get_unverified_header(tokens["access_token"])["alg"] == "HS256"
+    headers = {"authorization": f"Bearer {tokens['access_token']}"}
+    for path in ("/api/v1/whoami", "/userinfo"):
+        answer = httpx2.get(place.daemon.public_url + path, headers=headers, trust_env=False)
+        assert answer.status_code == 200
