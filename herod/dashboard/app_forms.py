@@ -15,7 +15,11 @@ TYPES: Final = (
     ("confidential", "A server, which can keep a secret"),
     ("public", "A program on people's machines, which cannot"),
 )
-PKCE: Final = (("required", "Required"), ("optional", "Optional: then it must send a nonce"))
+PKCE: Final = (
+    ("required", "Required"),
+    ("optional", "Optional: without it, it must send a nonce"),
+    ("off", "Off: it does neither, and a stolen code is a sign-in"),
+)
 ALGORITHMS: Final = (("RS256", "RS256: every library reads it"), ("ES256", "ES256"), ("EdDSA", "EdDSA"))
 CONSENTS: Final = (("yes", "Only once for the same"), ("no", "Each time"))
 NEW_CONSENTS: Final = (("", "Only once for the same, where that is safe"), *CONSENTS)

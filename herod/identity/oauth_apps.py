@@ -44,6 +44,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
         scope: the most it may be given; None: what the person ticks.
         networks: the most networks that it may be given.
         needs_pkce: it must send a `code_challenge` (RFC 7636).
+        needs_nonce: without a `code_challenge` it must send a `nonce`.
         post_logout_uris: where it may send a browser after signing out.
         id_token_algorithm: signs its id_tokens.
         remembers_consent: a person is not asked twice for the same.
@@ -64,6 +65,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[str, ...] | None = None
     networks: tuple[str, ...] = ("*",)
     needs_pkce: bool = True
+    needs_nonce: bool = True
     post_logout_uris: tuple[str, ...] = ()
     id_token_algorithm: str = "RS256"  # noqa: S105 - an algorithm's name
     remembers_consent: bool = False
@@ -122,6 +124,7 @@ def _registered(app: App) -> OAuthApp:
         scope=app.scope,
         networks=app.networks,
         needs_pkce=app.needs_pkce,
+        needs_nonce=app.needs_nonce,
         post_logout_uris=app.post_logout_uris,
         id_token_algorithm=app.id_token_algorithm,
         remembers_consent=app.remembers_consent,

@@ -94,6 +94,7 @@ def app_entry(
         networks=read_networks(fields),
         grants=tuple(_texts(fields, "grants")),
         needs_pkce=read_flag(fields, "needs_pkce", default=True),
+        needs_nonce=read_flag(fields, "needs_nonce", default=True),
         id_token_algorithm=read_text(fields, "id_token_algorithm") or ALGORITHMS[0],
         remembers_consent=read_flag(fields, "remember_consent", default=False),
         admits_unconfirmed=read_flag(fields, "admit_unconfirmed", default=False),

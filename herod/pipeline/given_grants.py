@@ -27,7 +27,7 @@ from herod_client.core.times import rfc3339_text
 __all__ = ["check_given"]
 
 # Changing one of these lets whoever knows or has the new one use the record.
-WAYS_IN: Final = ("password", "secret_hash", "redirect_uris", "grants", "needs_pkce")
+WAYS_IN: Final = ("password", "secret_hash", "redirect_uris", "grants", "needs_pkce", "needs_nonce")
 # What, once true, lets a record do what it could not before.
 SWITCHES: Final = ("enabled", "is_confirmed", "remembers_consent", "admits_unconfirmed", "sends_unconfirmed_email")
 

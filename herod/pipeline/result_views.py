@@ -184,7 +184,6 @@ _LOOKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "redirect_uris": list,
     "post_logout_uris": list,
     "grants": list,
-    "needs_pkce": lambda needed: "required" if needed else "optional",
 }
 
 
@@ -245,6 +244,7 @@ def app_view(app: App, usage: Usage | None, *, is_built_in: bool = False) -> App
         shown.update(creator=None, created_at=None)
     return AppView(
         **shown,
+        pkce="required" if app.needs_pkce else "optional" if app.needs_nonce else "off",
         type="confidential" if app.is_confidential else "public",
         built_in=is_built_in,
         last_used_at=None if usage is None else rfc3339(usage.at),

@@ -27,7 +27,8 @@ class App(Record, frozen=True, kw_only=True):
         scope: the most that people may give it; never `owner`.
         networks: the most networks that people may give it.
         grants: its grant types, as in `grant_types` of RFC 7591.
-        needs_pkce: only a confidential app may do without PKCE, and must then send `nonce`.
+        needs_pkce: only a confidential app may do without PKCE.
+        needs_nonce: without PKCE it must send `nonce`, or whoever gets hold of a code could sign in with it.
         id_token_algorithm: signs its id_tokens.
         remembers_consent: people are asked once for what they allowed already, not each time.
         admits_unconfirmed: accounts that registered themselves may sign in to it before an admin has confirmed them.
@@ -49,7 +50,8 @@ class App(Record, frozen=True, kw_only=True):
         "scope": FieldUse(exported="scope", shown="scope"),
         "networks": FieldUse(exported="networks", shown="networks"),
         "grants": FieldUse(exported="grants", shown="grants"),
-        "needs_pkce": FieldUse(exported="needs_pkce", shown="pkce"),
+        "needs_pkce": FieldUse(exported="needs_pkce"),  # views show both as `pkce`
+        "needs_nonce": FieldUse(exported="needs_nonce"),
         "id_token_algorithm": FieldUse(exported="id_token_algorithm", shown="id_token_algorithm"),
         "remembers_consent": FieldUse(exported="remember_consent", shown="remember_consent"),
         "admits_unconfirmed": FieldUse(exported="admit_unconfirmed", shown="admit_unconfirmed"),
@@ -67,6 +69,7 @@ class App(Record, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ("*",)
     grants: tuple[str, ...] = ("authorization_code", "refresh_token")
     needs_pkce: bool = True
+    needs_nonce: bool = True
     id_token_algorithm: str = "RS256"  # noqa: S105 - an algorithm's name
     remembers_consent: bool = True
     admits_unconfirmed: bool = False

@@ -26,8 +26,8 @@ KEY = ApiKey(
 APP = App(
     id="app", created_at=7, name="Grafana", creator="grace", secret_hash=HASH, scope=("write",), networks=("lab",),
     redirect_uris=("https://app.example.org/cb",), post_logout_uris=("https://app.example.org/",),
-    grants=("authorization_code",), needs_pkce=False, id_token_algorithm="ES256", remembers_consent=False,
-    admits_unconfirmed=True, sends_unconfirmed_email=True, expands_scope=True, enabled=False,
+    grants=("authorization_code",), needs_pkce=False, needs_nonce=False, id_token_algorithm="ES256",
+    remembers_consent=False, admits_unconfirmed=True, sends_unconfirmed_email=True, expands_scope=True, enabled=False,
 )  # fmt: skip
 RECORDS = pytest.mark.parametrize("record", [ACCOUNT, KEY, APP], ids=["account", "key", "app"])
 
@@ -67,7 +67,7 @@ async def test_every_exported_field_arrives(record: Record, tmp_path: Path) -> N
     [
         (ACCOUNT, User, {"confirmed"}),
         (KEY, Key, {"kind", "last_used_at"}),
-        (APP, AppView, {"type", "built_in", "last_used_at"}),
+        (APP, AppView, {"type", "pkce", "built_in", "last_used_at"}),
     ],
 )
 def test_every_shown_field_is_in_the_view(record: Record, view: type[User | Key | AppView], computed: set[str]) -> None:

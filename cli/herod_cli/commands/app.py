@@ -50,8 +50,8 @@ post_logout_option = click.option(
 )
 pkce_option = click.option(
     "--pkce",
-    type=click.Choice(["required", "optional"]),
-    help="Optional is for a confidential app that cannot do PKCE.",
+    type=click.Choice(["required", "optional", "off"]),
+    help="For a confidential app that cannot do PKCE: optional if it sends a nonce instead, off if it does neither.",
 )
 algorithm_option = click.option(
     "--algorithm",
@@ -92,7 +92,7 @@ def app() -> None:
 @app.command(
     examples=[
         "herod app add Grafana --redirect https://grafana.example/login/generic_oauth",
-        "herod app add Gitea --redirect https://git.example/cb --pkce optional",
+        "herod app add Gitea --redirect https://git.example/cb --pkce off",
         "herod app add notes --redirect http://localhost:5000/cb --save notes.secret",
         "herod app add mobile --public --redirect org.example.notes:/callback",
     ]
@@ -167,7 +167,7 @@ def show(invocation: Invocation, name: str) -> None:
     examples=[
         "herod app edit Grafana --redirect https://new.example/cb",
         "herod app edit Grafana --scope read --no-remember-consent",
-        "herod app edit Gitea --pkce optional",
+        "herod app edit Gitea --pkce off",
     ]
 )
 @click.argument("app_name", metavar="APP")

@@ -43,8 +43,11 @@ Grants = Annotated[
 ]
 DEFAULT_GRANTS: Final[tuple[GrantType, ...]] = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 Pkce = Annotated[
-    Literal["required", "optional"],
-    msgspec.Meta(description="optional is for a confidential app that cannot do PKCE, and must then send a nonce"),
+    Literal["required", "optional", "off"],
+    msgspec.Meta(
+        description="for a confidential app that cannot do PKCE: optional if it sends a nonce instead, off if it does "
+        "neither"
+    ),
 ]
 IdTokenAlgorithm = Annotated[Algorithm, msgspec.Meta(description="signs its id_tokens; every library reads RS256")]
 MostScope = Annotated[Scope, msgspec.Meta(description="the most that people may give it; never owner")]

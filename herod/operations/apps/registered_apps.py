@@ -97,7 +97,7 @@ def apps_add(tx: Writer, context: Context, params: AddApp) -> IssuedApp:
         if params.networks is None
         else list_networks(parse_networks(params.networks, context.runtime.config.networks)),
         grants=_grants(params.grants),
-        needs_pkce=params.pkce == "required",
+        **_pkce(params.pkce),
         id_token_algorithm=params.id_token_algorithm,
         admits_unconfirmed=params.admit_unconfirmed,
         sends_unconfirmed_email=params.send_unconfirmed_email,
@@ -237,7 +237,6 @@ def _changes(context: Context, params: UpdateApp) -> dict[str, Any]:
         "scope": params.scope,
         "networks": params.networks,
         "grants": params.grants,
-        "needs_pkce": params.pkce,
         "id_token_algorithm": params.id_token_algorithm,
         "remembers_consent": params.remember_consent,
         "admits_unconfirmed": params.admit_unconfirmed,
@@ -250,10 +249,14 @@ def _changes(context: Context, params: UpdateApp) -> dict[str, Any]:
         "scope": lambda text: given_scope(context, text),
         "networks": lambda names: list_networks(parse_networks(names, config.networks)),
         "grants": _grants,
-        "needs_pkce": lambda pkce: pkce == "required",
     }
     changes = {field: value for field, value in given.items() if value is not msgspec.UNSET}
-    return {field: convert[field](value) if field in convert else value for field, value in changes.items()}
+    changes = {field: convert[field](value) if field in convert else value for field, value in changes.items()}
+    return changes if params.pkce is msgspec.UNSET else {**changes, **_pkce(params.pkce)}
+
+
+def _pkce(pkce: str) -> dict[str, bool]:
+    return {"needs_pkce": pkce == "required", "needs_nonce": pkce != "off"}
 
 
 def _addresses(context: Context, texts: list[str], what: str) -> tuple[str, ...]:

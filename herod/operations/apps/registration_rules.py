@@ -104,14 +104,21 @@ def can_remember_consent(app: App) -> bool:
 
 
 def warning_about(app: App) -> str | None:
-    """What an admin should know about the app's redirect URIs; None if there is nothing."""
+    """What an admin should know about how safe signing in to the app is; None if there is nothing."""
+    found = []
+    if not app.needs_pkce and not app.needs_nonce:
+        found.append(
+            "The app shows neither by PKCE nor by a nonce that it asked for a code itself: whoever gets hold of "
+            "somebody's code within a minute can sign in to the app as them. Prefer pkce required, or optional."
+        )
     for one in map(parse_redirect_uri, app.redirect_uris):
         if _is_clear_text(one):
-            return (
+            found.append(
                 f"People return to {one.shown_host} over plain http: whoever is on the way there can read along and "
                 "sign in as them. Use https."
             )
-    return None
+            break
+    return " ".join(found) or None
 
 
 def _is_clear_text(redirect: RedirectUri) -> bool:

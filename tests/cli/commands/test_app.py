@@ -86,7 +86,7 @@ def test_json(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
         (("app", "add", "G"), "--redirect URI"),
         (("app", "add", "G", "--public"), "--redirect URI"),
         (("app", "add", "G", "--redirect", ""), "--redirect"),
-        (("app", "add", "G", "--redirect", "a", "--pkce", "off"), "optional"),
+        (("app", "add", "G", "--redirect", "a", "--pkce", "none"), "optional"),
         (("app", "add", "G", "--redirect", "a", "--algorithm", "HS256"), "RS256"),
         (("app", "add", "G", "--redirect", "a", "--scope", " "), "--scope"),
         (("app", "edit", "G"), "Nothing to change"),

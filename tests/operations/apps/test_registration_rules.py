@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from herod.identity.registered_apps import DEVICE_CODE
+from herod.records import App
 from herod_client.core.errors import InvalidRequest
 from support.herod_in_memory import Harness, open_harness
 
@@ -94,6 +96,23 @@ async def test_plain_http_is_warned_of(harness: Harness) -> None:
     """A redirect over the network without TLS is possible, and the answer says what that means."""
     added = await harness.admin("apps.add", name="app", redirect_uris=[CALLBACK, "http://nas.example.org/cb"])
     assert "nas.example.org over plain http" in added.warning
+
+
+async def test_pkce(harness: Harness) -> None:
+    """An app that does neither PKCE nor a nonce is possible, with a secret, and the answer says what that means."""
+    for number, (pkce, needs) in enumerate(
+        (("required", (True, True)), ("optional", (False, True)), ("off", (False, False)))
+    ):
+        added = await harness.admin("apps.add", name=f"app {number}", redirect_uris=[CALLBACK], pkce=pkce)
+        record = harness.store.get(App, added.client_id)
+        assert record is not None
+        assert (record.needs_pkce, record.needs_nonce) == needs
+        assert added.pkce == pkce
+        assert (added.warning is not msgspec.UNSET) == (pkce == "off")
+        changed = await harness.admin("apps.update", client_id=added.client_id, pkce="required")
+        assert changed.pkce == "required"
+    with pytest.raises(InvalidRequest, match="Only a confidential app"):
+        await harness.admin("apps.add", name="public", redirect_uris=[CALLBACK], type="public", pkce="off")
 
 
 async def test_each_uri_once(harness: Harness) -> None:
