@@ -293,14 +293,14 @@ class Pipeline:
                 raise
             self._hold_in_memory(context, operation, params, operation.unwritten)
             raise in_force_until_restart(error) from error
+        for change in context.on_commit:
+            change()
         if context.refused is not None:
             self.runtime.counters["denials"] += 1
             raise context.refused
         self.runtime.counters.update(operation.counts)
         if operation.written is not None:
             operation.written(context)
-        for change in context.on_commit:
-            change()
         return result
 
     def _run(

@@ -18,14 +18,16 @@ from herod.records import SigningKeyRecord
 from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, Source
 from herod.store.store_interface import Reader, Writer
-from herod_client.core.errors import Conflict
+from herod_client.core.errors import Conflict, HerodError
 from herod_client.core.signing_keys import PublicAlgorithm, new_private
 from support.herod_in_memory import NOW, Harness
 
 SOURCE = Source(address="127.0.0.1")
 
 
-def signing_with(algorithm: PublicAlgorithm, after: Callable[[], None] = lambda: None) -> Operation:
+def signing_with(
+    algorithm: PublicAlgorithm, after: Callable[[], None] = lambda: None, refused: HerodError | None = None
+) -> Operation:
     """An operation that signs for an app."""
 
     @command(
@@ -41,6 +43,7 @@ def signing_with(algorithm: PublicAlgorithm, after: Callable[[], None] = lambda:
         """Sign for an app."""
         key = key_for_apps(tx, context, algorithm)
         after()
+        context.refused = refused
         return f"{key.kid} {key.sign(b'data').hex()}"
 
     return sign
@@ -91,6 +94,15 @@ async def test_a_refused_change_leaves_no_key(harness: Harness) -> None:
         await harness.pipeline.call(signing_with("ES256", fail), NoParams(), None, SOURCE)
     assert stored(harness.store) == []
     assert harness.runtime.signing.for_apps("ES256") is None
+
+
+async def test_a_refusal_that_is_kept(harness: Harness) -> None:
+    """If the operation refuses and keeps what it changed, the key is stored and used."""
+    with pytest.raises(Conflict):
+        await harness.pipeline.call(signing_with("ES256", refused=Conflict("No.")), NoParams(), None, SOURCE)
+    key = harness.runtime.signing.for_apps("ES256")
+    assert key is not None
+    assert stored(harness.store) == [("ES256", key.kid, True)]
 
 
 async def test_the_first_writer_wins(harness: Harness) -> None:
