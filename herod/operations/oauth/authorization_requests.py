@@ -336,7 +336,7 @@ def _pkce_fault(app: OAuthApp, asked: Authorize) -> tuple[str, str] | None:
             return "invalid_request", "The parameter 'code_challenge' is missing: send it with its method, S256."
         if app.needs_pkce:
             return "invalid_request", "PKCE is required: send code_challenge and code_challenge_method=S256."
-        if not asked.nonce:
+        if app.needs_nonce and not asked.nonce:
             return "invalid_request", "An app without PKCE must send 'nonce': send it, or code_challenge with S256."
         return None
     if asked.code_challenge_method != "S256":
