@@ -19,7 +19,7 @@ __all__ = ["judge", "shown_once"]
 # Secrets that an answer may contain because it has just created them.
 ONCE: Final = ("client_secret", "key", "access_token")
 PROTOCOL_CODES: Final = {-32700, -32600, -32601}
-OAUTH_PATHS: Final = {"/token", "/introspect", "/revoke"}
+OAUTH_PATHS: Final = {"/token", "/introspect", "/revoke", "/oauth/register"}
 # RFC 6749, section 5.2, and RFC 6750, section 3: every scheme has a parameter.
 DESCRIPTION: Final = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,1024}")
 CHALLENGE: Final = re.compile(r'(?:Bearer|Basic) [a-z_]+="[\x20-\x21\x23-\x5b\x5d-\x7e]*"(?:, .*)?')
