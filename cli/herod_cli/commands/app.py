@@ -29,6 +29,7 @@ COLUMNS: Final = (
 CODE_GRANTS: Final = ("authorization_code", "refresh_token")
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 METADATA: Final = "/.well-known/oauth-authorization-server"
+DISCOVERY: Final = "/.well-known/openid-configuration"
 # What the settings of an app ask for, in the order in which most of them do.
 ENDPOINTS: Final = (
     "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint",
@@ -296,5 +297,5 @@ def _show_endpoints(invocation: Invocation) -> None:
     with suppress(ClientError):
         found = invocation.client().get(METADATA)
         if isinstance(found, dict) and (endpoints := {name: found[name] for name in ENDPOINTS if name in found}):
-            print_lines(["", "To enter in the app's settings:"])
-            print_record(endpoints)
+            print_lines(["", "To enter in the app's settings, with the client_id and the secret:"])
+            print_record({"discovery": f"{found.get('issuer')}{DISCOVERY}", **endpoints})

@@ -16,6 +16,7 @@ from herod.operations.apps.app_parameters import AddApp, AppRef, ListApps, Updat
 from herod.operations.apps.registration_rules import (
     AUTHORIZATION_CODE,
     REFRESH_TOKEN,
+    app_scope,
     can_remember_consent,
     check_app,
     check_name,
@@ -25,7 +26,7 @@ from herod.operations.apps.registration_rules import (
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import EXAMPLE_ID
-from herod.pipeline.privilege_ceilings import given_scope, own_networks
+from herod.pipeline.privilege_ceilings import own_networks
 from herod.pipeline.quotas import Quota, check_quota
 from herod.pipeline.record_references import named_app
 from herod.pipeline.result_views import AppView, IssuedApp, app_view
@@ -82,7 +83,7 @@ class DeletedApp(msgspec.Struct, frozen=True):
 )
 def apps_add(tx: Writer, context: Context, params: AddApp) -> IssuedApp:
     """Register an app that people can sign in to with herod. A confidential app's secret is shown once."""
-    client_id, scope = new_id(), given_scope(context, params.scope)
+    client_id, scope = new_id(), app_scope(context.runtime.config.graph, params.scope)
     secret = new_client_secret() if params.type == "confidential" else None
     app = App(
         id=client_id,
@@ -246,7 +247,7 @@ def _changes(context: Context, params: UpdateApp) -> dict[str, Any]:
     convert: dict[str, Callable[[Any], object]] = {
         "redirect_uris": lambda texts: _addresses(context, texts, REDIRECT),
         "post_logout_uris": lambda texts: _addresses(context, texts, POST_LOGOUT),
-        "scope": lambda text: given_scope(context, text),
+        "scope": lambda text: app_scope(config.graph, text),
         "networks": lambda names: list_networks(parse_networks(names, config.networks)),
         "grants": _grants,
     }

@@ -4,6 +4,7 @@ An admin learns of a mistake here, in words, instead of somebody at the first si
 consent to: `owner`, or a redirect to herod itself.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -13,6 +14,7 @@ from herod.credentials.redirect_uris import (
     parse_redirect_uri,
     refuse_own_origin,
 )
+from herod.identity.openid_scopes import OPENID_SCOPES
 from herod.identity.registered_apps import DEVICE_CODE, built_in_apps
 from herod.identity.runtime_state import Runtime
 from herod.records import App
@@ -24,6 +26,7 @@ __all__ = [
     "AUTHORIZATION_CODE",
     "MAX_ADDRESSES",
     "REFRESH_TOKEN",
+    "app_scope",
     "can_remember_consent",
     "check_app",
     "check_name",
@@ -33,6 +36,8 @@ __all__ = [
 
 MAX_ADDRESSES: Final = 16  # redirect URIs of an app, and as many post-logout URIs
 SHOWN: Final = 64  # characters of a URI in a message
+# What is meant for `https://HOST:PORT/…` and has no scheme.
+HOST_AND_PORT: Final = re.compile(r"[^:/?]+:[0-9]{1,5}(?:[/?]|\Z)")
 AUTHORIZATION_CODE: Final = "authorization_code"
 REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - a grant type
 
@@ -50,14 +55,47 @@ def parse_addresses(texts: Sequence[str], own_origins: Collection[str], what: st
     """
     if len(texts) > MAX_ADDRESSES:
         raise InvalidRequest(f"An app has at most {MAX_ADDRESSES} {what} URIs.")
+    texts = [text.strip() for text in texts]
     for text in texts:
         try:
-            refuse_own_origin(parse_redirect_uri(text), own_origins)
+            parsed = parse_redirect_uri(text)
+            refuse_own_origin(parsed, own_origins)
+            _check_scheme(parsed)
         except InvalidRequest as error:
             shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
             why = error.message[:1].lower() + error.message[1:]
             raise InvalidRequest(f"Invalid {what} URI {shown!r}: {why}") from None
     return tuple(dict.fromkeys(texts))
+
+
+def _check_scheme(redirect: RedirectUri) -> None:
+    """Refuse a private-use scheme that is a host in truth, or that any app could have (RFC 8252, section 7.1).
+
+    Raises:
+        InvalidRequest: it is.
+    """
+    if not redirect.is_private_use:
+        return
+    if HOST_AND_PORT.match(redirect.text):
+        raise InvalidRequest("Write https:// or http:// before the host.")
+    if "." not in redirect.scheme and not redirect.target.startswith("//"):
+        raise InvalidRequest(
+            "An app's own scheme is a domain in reverse order, with a dot, such as org.example.app:/callback."
+        )
+
+
+def app_scope(graph: ScopeGraph, text: str) -> tuple[str, ...]:
+    """The most scope that an app may be given.
+
+    Raises:
+        InvalidRequest: it is empty or unknown, or has scopes that every app may ask for.
+    """
+    if asked := [name for name in OPENID_SCOPES if name in text.split()]:
+        raise InvalidRequest(
+            f"The scope {asked[0]!r} says what an app may learn about people, and every app may ask for it: leave it "
+            "out here."
+        )
+    return graph.parse(text)
 
 
 def check_app(graph: ScopeGraph, app: App) -> None:

@@ -142,7 +142,8 @@ def test_what_to_enter_in_the_app(daemon: FakeDaemon, herod: Typed) -> None:
     """`add` and `show` say what the app's settings ask for, if the daemon says it; scripts get the app alone."""
     for args in (("app", "add", "G", "--redirect", "a"), ("app", "show", "G")):
         ended = herod(*args)
-        assert "To enter in the app's settings:" in ended.out
+        assert "To enter in the app's settings" in ended.out
+        assert "http://localhost:3350/.well-known/openid-configuration" in ended.out
         assert "http://localhost:3350/token" in ended.out
         assert "http://localhost:3350/token" not in herod(*args, "--output", "json").out
     daemon.routes["GET", "/.well-known/oauth-authorization-server"] = json_reply({"error": "no"}, status=503)

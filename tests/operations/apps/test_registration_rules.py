@@ -44,7 +44,12 @@ async def harness() -> AsyncIterator[Harness]:
             "Consent cannot be remembered",
         ),
         ({"type": "public", "redirect_uris": ["com.example.app:/cb"], "remember_consent": True}, "RFC 8252"),
+        ({"redirect_uris": ["localhost:5000/cb"]}, "write https:// or http:// before the host"),
+        ({"redirect_uris": ["app.example.org:443"]}, "write https:// or http:// before the host"),
+        ({"redirect_uris": ["app.example.org/cb"]}, "begins with a scheme"),
+        ({"redirect_uris": ["myapp:/cb"]}, "a domain in reverse order"),
         ({"scope": ""}, "No scope was given"),
+        ({"scope": "openid email"}, "every app may ask for it"),
         ({"scope": "everything"}, "Unknown scope"),
     ],
 )
@@ -64,6 +69,7 @@ async def test_refused(harness: Harness, given: dict[str, Any], said: str) -> No
     [
         {"redirect_uris": ["com.example.app:/cb"], "type": "public"},
         {"redirect_uris": ["https://app.example.org/cb", "http://localhost/cb", "http://127.0.0.1/cb"]},
+        {"redirect_uris": ["cursor://an.editor/oauth/callback"], "type": "public"},
         {"redirect_uris": [], "grants": [DEVICE_CODE], "type": "public"},
         {"redirect_uris": [CALLBACK], "pkce": "optional", "scope": "admin"},
     ],
@@ -116,6 +122,6 @@ async def test_pkce(harness: Harness) -> None:
 
 
 async def test_each_uri_once(harness: Harness) -> None:
-    """A URI that is given twice is kept once."""
-    added = await harness.admin("apps.add", name="app", redirect_uris=[CALLBACK, CALLBACK])
+    """A URI that is given twice is kept once, without the spaces around it."""
+    added = await harness.admin("apps.add", name="app", redirect_uris=[CALLBACK, f" {CALLBACK} "])
     assert added.redirect_uris == [CALLBACK]
