@@ -24,6 +24,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no
 RUN_READY := $(VENV)/run-ready
 DEV_READY := $(VENV)/dev-ready
 NPM_READY := tests/npm/node_modules/.package-lock.json
+AGENTS_READY := tests/agents/npm/node_modules/.package-lock.json
 # Tests of processes wait more than they compute.
 JOBS ?= $(shell expr 2 \* $$(nproc))
 
@@ -146,7 +147,15 @@ soak: $(DEV_READY) ## the long version of the suite (KILLS=500 FLIPS=10000 SWAPS
 	  HEROD_ESCALATIONS=$(ESCALATIONS) HEROD_RACES=$(RACES) HEROD_HEADS=$(HEADS) HEROD_SHARED=$(SHARED) \
 	  HEROD_REGISTRATIONS=$(REGISTRATIONS) \
 	  HEROD_SCHEMA=$(SCHEMA) \
-	  $(BIN)/pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -m 'soak or not soak' $(ARGS)
+	  $(BIN)/pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -m 'not check' $(ARGS)
+
+$(AGENTS_READY): tests/agents/npm/package-lock.json
+	@npm ci --silent --ignore-scripts --prefix tests/agents/npm
+	@touch $@
+
+.PHONY: check
+check: $(DEV_READY) $(NPM_READY) $(AGENTS_READY) ## sign coding agents in (Claude Code and Codex; fetches 660 MB, needs chromium)
+	@$(BIN)/python -m pytest -m check tests/agents
 
 .PHONY: bench
 bench: $(DEV_READY) ## measure, beside the floors of the same run
