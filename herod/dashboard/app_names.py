@@ -23,6 +23,8 @@ _LOOK_ALIKE: Final = str.maketrans(
 )
 _CLAIMS: Final = ("verif", "official", "trusted", "secure", "approved", "certified")
 _OWN_NAME: Final = "herod"
+# Agents put the name that their user gave the server behind their own: Claude Code (herod).
+_SERVER_NAME: Final = f"({_OWN_NAME})"
 
 
 def shown_name(name: str) -> str:
@@ -41,7 +43,8 @@ def name_warnings(name: str, origin: AppOrigin) -> list[str]:
     text = unicodedata.normalize("NFKC", shown_name(name)).casefold()
     plain = text.translate(_LOOK_ALIKE)
     found = []
-    if _OWN_NAME in "".join(letter for letter in plain if letter.isalnum()):
+    own_part = plain.removesuffix(_SERVER_NAME) or plain
+    if _OWN_NAME in "".join(letter for letter in own_part if letter.isalnum()):
         found.append("This app is not part of herod, whatever its name says.")
     if any(claim in plain for claim in _CLAIMS):
         found.append("Herod has verified nothing about this app, whatever its name says.")
