@@ -20,6 +20,7 @@ USER = {
     "networks": ["*"],
     "enabled": True,
     "created_at": "2026-01-31T12:00:00Z",
+    "confirmed": True,
 }
 KEY = {
     "id": "0kZ3vXq81LmT",
