@@ -8,7 +8,7 @@ __all__ = ["documented"]
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "asking.md"
 PROMPT: Final = "$ "
-SHOWN: Final = "http://127.0.0.1:3350"
+SHOWN: Final = "http://localhost:3350"
 
 
 def documented(command: str, url: str = SHOWN) -> list[str]:
