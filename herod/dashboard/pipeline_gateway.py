@@ -52,6 +52,18 @@ class SignInAgain(Exception):
         self.error = error
 
 
+class SetUpNeeded(Exception):
+    """The visitor must set up a second factor before anything else.
+
+    Attributes:
+        ticket: of their session.
+    """
+
+    def __init__(self, ticket: str) -> None:
+        super().__init__("a second factor must be set up first")
+        self.ticket = ticket
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the menu; it is shown to visitors who may call `operation`."""
@@ -101,6 +113,12 @@ class Visit:
     granted: frozenset[str]
 
 
+# Where a second factor is set up; whoever must and has none sees no other page.
+SETS_UP: Final = frozenset(
+    {"second_factor", "account_app", "account_app_post", "passkey_options", "passkey_add", "sign_out"}
+)
+
+
 class Gateway:
     """The pages' access to operations.
 
@@ -121,6 +139,7 @@ class Gateway:
         Raises:
             SignInNeeded: they are not signed in, or do not come from one of our pages.
             SignInAgain: their session is too old for that operation, or no person opened it.
+            SetUpNeeded: they must set up a second factor first.
         """
         received = asked()
         query = read_query(received.query)
@@ -141,6 +160,7 @@ class Gateway:
         Raises:
             InvalidRequest: another origin's page sent it.
             SignInNeeded: they are not signed in.
+            SetUpNeeded: they must set up a second factor first.
         """
         received = asked()
         self.check_form(received)
@@ -221,8 +241,14 @@ class Gateway:
         who, granted = await self.pipeline.visit(
             operation, operation.params(), session, received.source, among=self.operations.values()
         )
+        if who.needs_second_factor is True and request.endpoint not in SETS_UP:
+            raise SetUpNeeded(ticket)
         menu = tuple(
-            entry for entry in MENU if entry.endpoint in current_app.view_functions and entry.operation in granted
+            entry
+            for entry in MENU
+            if entry.endpoint in current_app.view_functions
+            and entry.operation in granted
+            and who.needs_second_factor is not True
         )
         proof = resume_proof(self.pipeline.runtime.keyring, session.text[:COOKIE_CHARACTERS])
         return Visit(received, ticket, proof, session, who, menu, query, granted)

@@ -15,7 +15,7 @@ from quart import g, url_for
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from herod.dashboard.landing import LANDING, page_to_return_to, seal_path
+from herod.dashboard.landing import LANDING, page_to_return_to, seal_path, with_ticket
 from herod.dashboard.page_security import FORGET_STORAGE, PageSecurity, is_framed
 from herod.dashboard.pages import (
     app_consent,
@@ -30,6 +30,8 @@ from herod.dashboard.pages import (
     legacy,
     overview,
     own_account,
+    own_factors,
+    passkey_sign_in,
     peers,
     resources,
     resume,
@@ -39,7 +41,8 @@ from herod.dashboard.pages import (
     unsent,
     users,
 )
-from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, asked
+from herod.dashboard.passkey_page import passkey_place
+from herod.dashboard.pipeline_gateway import Gateway, SetUpNeeded, SignInAgain, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.static_files import Assets
 from herod.pipeline.admission import SIGN_IN_AGAIN
@@ -53,7 +56,21 @@ __all__ = ["make_app"]
 
 # The areas, in the order of the menu. A module has `add_routes(app, gateway)`, and its own entry in
 # `pipeline_gateway.MENU`.
-AREAS: Final = (overview, users, keys, apps, own_account, peers, sessions, resources, legacy, audit, explain, connect)
+AREAS: Final = (
+    overview,
+    users,
+    keys,
+    apps,
+    own_account,
+    own_factors,
+    peers,
+    sessions,
+    resources,
+    legacy,
+    audit,
+    explain,
+    connect,
+)
 
 
 def make_app(
@@ -78,6 +95,7 @@ def make_app(
         version=pipeline.runtime.config.version,
         idle_seconds=pipeline.runtime.config.session_idle,
         frame_origins=" ".join(sorted(frame_origins)),
+        passkeys=lambda: passkey_place(pipeline.runtime.config),
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     gateway = Gateway(pipeline, operations)
@@ -88,6 +106,7 @@ def make_app(
     terminal_sign_in.add_routes(app, gateway)
     app_requests.add_routes(app, gateway)
     app_consent.add_routes(app, gateway)
+    passkey_sign_in.add_routes(app, gateway)
     app_sign_out.add_routes(app, gateway)
     unsent.add_routes(app, gateway)
     for area in AREAS:
@@ -95,6 +114,7 @@ def make_app(
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(SignInNeeded, partial(_lead_to_front, gateway))
     app.register_error_handler(SignInAgain, partial(_sign_in_again, gateway))
+    app.register_error_handler(SetUpNeeded, partial(_set_up_first, gateway))
     app.register_error_handler(HerodError, partial(_say_problem, gateway))
     app.after_request(PageSecurity(frame_origins).protect)
     return app
@@ -111,6 +131,14 @@ async def _lead_to_front(gateway: Gateway, error: SignInNeeded) -> Page:
 async def _sign_in_again(gateway: Gateway, again: SignInAgain) -> Page:
     """The sign-in page for a session that is too old; it leads back."""
     return await _sign_in_page_of_before(gateway, again.error)
+
+
+async def _set_up_first(gateway: Gateway, needed: SetUpNeeded) -> Page:
+    """Lead a visitor to the page that sets up a second factor, which leads on to the page that they wanted."""
+    wanted = _page_wanted(gateway)
+    return see_other(
+        with_ticket(url_for("second_factor") + ("" if wanted is None else f"?{LANDING}={wanted}"), needed.ticket)
+    )
 
 
 async def _say_problem(gateway: Gateway, error: HerodError) -> Page:

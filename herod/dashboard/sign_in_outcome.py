@@ -18,12 +18,19 @@ from herod.protocols.error_codes import row_of
 from herod.protocols.http import Request
 from herod_client.core.errors import HerodError, RateLimited
 
-__all__ = ["family", "opening", "refused", "signed_in"]
+__all__ = ["device_name", "family", "opening", "refused", "signed_in"]
 
 # Text in a User-Agent → browser family; the first match counts, because most browsers name others as well.
 FAMILIES: Final = (
     ("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"),
     ("Chrome/", "Chrome"), ("Safari/", "Safari"),
+)  # fmt: skip
+
+
+# Text in a User-Agent → what people call the device; the first match counts.
+DEVICES: Final = (
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("CrOS", "Chromebook"), ("Mac OS X", "Mac"),
+    ("Windows", "Windows"), ("Linux", "Linux"),
 )  # fmt: skip
 
 
@@ -36,6 +43,14 @@ def opening(received: Request) -> dict[str, str]:
 def family(user_agent: str) -> str:
     """The browser family of a User-Agent."""
     return next((name for mark, name in FAMILIES if mark in user_agent), "another")
+
+
+def device_name(received: Request) -> str:
+    """A name for the browser that asks, to be changed by its person: "Chrome on Linux"."""
+    user_agent = received.headers.get("user-agent", "")
+    browser = family(user_agent)
+    device = next((name for mark, name in DEVICES if mark in user_agent), "")
+    return " on ".join(one for one in ("" if browser == "another" else browser, device) if one)
 
 
 def signed_in(gateway: Gateway, cookie: str, *, back: str | None = None) -> Page:

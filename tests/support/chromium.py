@@ -67,6 +67,7 @@ class Person:
     context: BrowserContext
     page: Page
     seen: Seen
+    email: str = ADMIN
 
     def sign_in(self, email: str = ADMIN, password: str = PASSWORD) -> None:
         """Open the front page and sign in."""

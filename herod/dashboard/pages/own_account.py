@@ -3,14 +3,16 @@
 from quart import Response as Page
 from quart_trio import QuartTrio
 
+from herod.dashboard.page_security import never_framed
 from herod.dashboard.pages.sign_in import forget_session, sign_in_page
-from herod.dashboard.pipeline_gateway import Gateway, Visit
+from herod.dashboard.pipeline_gateway import Gateway, Visit, asked
 from herod.dashboard.rendering import render
+from herod.dashboard.sign_in_outcome import device_name
 from herod.protocols.challenges import challenges
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError, InvalidRequest
 
-__all__ = ["add_routes", "signed_out_page"]
+__all__ = ["account_page", "add_routes", "signed_out_page"]
 
 
 def add_routes(app: QuartTrio, gateway: Gateway) -> None:
@@ -29,7 +31,7 @@ class OwnAccountPage:
 
     async def show(self) -> Page:
         """The visitor's identity, and the forms."""
-        return await self._page(await self._gateway.enter())
+        return await account_page(self._gateway, await self._gateway.enter())
 
     async def password(self) -> Page:
         """Set the visitor's password, given the current one."""
@@ -47,7 +49,7 @@ class OwnAccountPage:
                 password=fields.get("password"),
             )
         except HerodError as error:
-            return await self._page(visit, error)
+            return await account_page(self._gateway, visit, error)
         return await signed_out_page("Your password is set: sign in with it.")
 
     async def secret(self) -> Page:
@@ -56,7 +58,7 @@ class OwnAccountPage:
         try:
             rotated = await self._gateway.call(visit, "users.rotate_secret", client_id=visit.who.sub)
         except HerodError as error:
-            return await self._page(visit, error)
+            return await account_page(self._gateway, visit, error)
         return await render(
             "user_secret.html",
             visit,
@@ -66,11 +68,16 @@ class OwnAccountPage:
             is_new=False,
         )
 
-    async def _page(self, visit: Visit, error: HerodError | None = None) -> Page:
-        status = 200 if error is None else row_of(error).http
-        page = await render("account.html", visit, status=status, error=error)
-        page.headers.extend([] if error is None else challenges(error))
-        return page
+
+async def account_page(gateway: Gateway, visit: Visit, error: HerodError | None = None) -> Page:
+    """The page, with the error of one of its forms."""
+    status = 200 if error is None else row_of(error).http
+    factors = None
+    if visit.who.kind == "account":
+        factors = await gateway.call(visit, "factors.get", client_id=visit.who.sub)
+    page = await render("account.html", visit, status=status, error=error, factors=factors, device=device_name(asked()))
+    page.headers.extend([] if error is None else challenges(error))
+    return never_framed(page)
 
 
 async def signed_out_page(notice: str) -> Page:

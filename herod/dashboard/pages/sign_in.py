@@ -14,13 +14,14 @@ from herod.dashboard.csrf import cookie_half, cookie_name
 from herod.dashboard.landing import LANDING
 from herod.dashboard.page_security import FORGET_ALL, FORGET_STORAGE, is_framed
 from herod.dashboard.pages.first_run import first_run_page
+from herod.dashboard.pages.second_step import second_step_page
 from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.sign_in_outcome import opening, refused, signed_in
 from herod.identity.credential_types import Bearer
 from herod.protocols.decode import read_form, read_query
 from herod.protocols.http import Request
-from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
+from herod_client.core.errors import HerodError, InvalidRequest, SecondFactorNeeded, Unauthenticated, Unavailable
 
 __all__ = ["add_routes", "forget_session", "framed_page", "sign_in_page"]
 
@@ -91,6 +92,8 @@ class SignInPage:
             opened = await self._gateway.call_public(
                 "session.sign_in", {**fields, **opening(received)}, received.source
             )
+        except SecondFactorNeeded as needed:
+            return await second_step_page(needed, back=back)
         except HerodError as error:
             return await sign_in_page(error=error, email=fields.get("email", ""), back=back)
         return signed_in(self._gateway, opened.cookie, back=back)

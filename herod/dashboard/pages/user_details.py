@@ -17,6 +17,9 @@ from herod_client.core.errors import HerodError
 __all__ = ["add_routes"]
 
 SECRETS = ("password", "current")
+FORMS = (
+    "edit", "scope", "confirm", "enable", "disable", "password", "secret", "delete", "sign_out", "factors",
+)  # fmt: skip
 
 
 def add_routes(app: QuartTrio, gateway: Gateway) -> None:
@@ -24,7 +27,7 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     pages = UserDetailPages(gateway)
     app.add_url_rule("/ui/users/<id>", "user", pages.show)
     app.add_url_rule("/ui/users/<id>/delete", "user_delete_ask", pages.ask_delete)
-    for name in ("edit", "scope", "confirm", "enable", "disable", "password", "secret", "delete", "sign_out"):
+    for name in FORMS:
         app.add_url_rule(f"/ui/users/<id>/{name}", f"user_{name}", getattr(pages, name), methods=["POST"])
 
 
@@ -79,6 +82,10 @@ class UserDetailPages:
     async def sign_out(self, id: str) -> Page:
         """Sign out all of its browsers, except this one."""
         return await self._do(id, "session.end_all", "user-signed-out")
+
+    async def factors(self, id: str) -> Page:
+        """Remove its second factors: its person has lost them."""
+        return await self._do(id, "factors.reset", "user-factors")
 
     async def password(self, id: str) -> Page:
         """Set its password."""
@@ -149,6 +156,7 @@ class UserDetailPages:
     ) -> Page:
         user = await self._gateway.call(visit, "users.get", client_id=id)
         keys = await self._gateway.call(visit, "keys.list", owner=id, order="newest", limit=10)
+        factors = await self._gateway.call(visit, "factors.get", client_id=id)
         values: dict[str, Any] = {name: value for name, value in (fields or {}).items() if name not in SECRETS}
         return await render(
             "user.html",
@@ -156,6 +164,7 @@ class UserDetailPages:
             status=200 if error is None else row_of(error).http,
             user=user,
             keys=keys.items,
+            factors=factors,
             has_more=keys.next_cursor is not None,
             error=error,
             fields=values,

@@ -146,7 +146,7 @@ def login(tx: Writer, context: Context, params: LoginByCode) -> LoginAnswer:
     account, principal = _sign_in(tx, context, params)
     if has_second_factor(tx, account.id):
         if not params.otp:
-            raise second_factor_needed()
+            raise second_factor_needed(tx, account)
         check_code(tx, context, account, params.otp)
     elif must_have_second_factor(context.runtime.config, account):
         raise second_factor_missing(context)
@@ -181,7 +181,7 @@ def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSessi
     """
     account, principal = _sign_in(tx, context, params)
     if has_second_factor(tx, account.id):
-        raise second_factor_needed(seal_sign_in(context.runtime, account, context.now))
+        raise second_factor_needed(tx, account, seal_sign_in(context.runtime, account, context.now))
     opening = Opening(browser=params.browser, former=params.former)
     return open_session(tx, context, principal, opening, amr=(PWD,))
 

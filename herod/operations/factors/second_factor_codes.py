@@ -14,7 +14,7 @@ from herod.credentials.secret_hashes import hash_secret, matches
 from herod.credentials.totp import TOTP_DIGITS, totp_step
 from herod.identity.second_factors import MFA, has_second_factor
 from herod.pipeline.operation_definition import Context, NormalForm
-from herod.records import Account, RecoveryCodes, TotpFactor
+from herod.records import Account, Passkey, RecoveryCodes, TotpFactor
 from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, second_factor_guess
@@ -80,7 +80,7 @@ def check_code(tx: Writer, context: Context, account: Account, otp: str) -> tupl
     return (PWD, OTP, MFA)
 
 
-def second_factor_needed(pending: str = "") -> SecondFactorNeeded:
+def second_factor_needed(reader: Reader, account: Account, pending: str = "") -> SecondFactorNeeded:
     """The error for a right password whose account has a second factor.
 
     Args:
@@ -90,6 +90,8 @@ def second_factor_needed(pending: str = "") -> SecondFactorNeeded:
         "This account has a second factor: send a code of its authenticator app, or a recovery code, as otp. With a "
         "passkey, sign in in a browser.",
         pending=pending,
+        has_app=reader.get(TotpFactor, account.id) is not None,
+        has_passkey=reader.count_owned(Passkey, account.id, limit=1) > 0,
     )
 
 

@@ -72,6 +72,7 @@ class WhoamiAnswer(msgspec.Struct, frozen=True):
 
     `grants` is present for a local process that several group rules admit: each grant has its own scope and networks,
     and `scope` and `networks` are those of the widest. Grants that would make the answer too large are left out.
+    `needs_second_factor` is true for a session that must set up a second factor before anything else.
     """
 
     sub: str
@@ -81,6 +82,7 @@ class WhoamiAnswer(msgspec.Struct, frozen=True):
     scope: str
     networks: list[str]
     grants: list[HeldGrant] | msgspec.UnsetType = msgspec.UNSET
+    needs_second_factor: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 @query(
@@ -155,4 +157,5 @@ def whoami(store: Store, context: Context, params: NoParams) -> WhoamiAnswer:
         scope=runtime.scope_text(grant),
         networks=networks_list(grant.networks),
         grants=held,
+        needs_second_factor=True if principal.lacks_factor else msgspec.UNSET,
     )

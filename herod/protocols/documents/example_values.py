@@ -94,6 +94,7 @@ KNOWN: Final[dict[str, Any]] = {
     "Subject.kind": "account",
     "WhoamiAnswer.grants": None,
     "WhoamiAnswer.kind": "account",
+    "WhoamiAnswer.needs_second_factor": None,
     "Introspection.aud": None,
     "Introspection.networks": None,
     "app": "3f0c…",

@@ -208,13 +208,17 @@ class SecondFactorNeeded(Unauthenticated):
 
     Attributes:
         pending: herod's own page continues with it; it is never sent as a part of an error.
+        has_app: the account has an authenticator app.
+        has_passkey: the account has a passkey.
     """
 
     code = "second_factor_needed"
 
-    def __init__(self, message: str, *, pending: str = "", hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, pending: str = "", has_app: bool = False, has_passkey: bool = False) -> None:
+        super().__init__(message)
         self.pending = pending
+        self.has_app = has_app
+        self.has_passkey = has_passkey
 
 
 class PermissionDenied(HerodError):

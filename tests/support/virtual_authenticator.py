@@ -1,0 +1,50 @@
+"""Chromium's virtual authenticator: a passkey device without a person, driven over the DevTools protocol (CDP)."""
+
+from typing import Any
+
+from playwright.sync_api import CDPSession
+
+from support.chromium import Person
+
+__all__ = ["VirtualAuthenticator"]
+
+
+class VirtualAuthenticator:
+    """A device with resident keys and user verification; nobody touches it unless a test says so."""
+
+    def __init__(self, person: Person) -> None:
+        self._cdp: CDPSession = person.context.new_cdp_session(person.page)
+        self._cdp.send("WebAuthn.enable", {"enableUI": False})
+        options = {
+            "protocol": "ctap2",
+            "ctap2Version": "ctap2_1",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": False,
+        }
+        self._id: str = self._send("addVirtualAuthenticator", options=options)["authenticatorId"]
+
+    def touch(self, *, is_touched: bool = True) -> None:
+        """Let a person touch it for every request from now on, or nobody."""
+        self._send("setAutomaticPresenceSimulation", authenticatorId=self._id, enabled=is_touched)
+
+    def verify(self, *, is_verified: bool) -> None:
+        """Let it recognize the person's finger, or not."""
+        self._send("setUserVerified", authenticatorId=self._id, isUserVerified=is_verified)
+
+    @property
+    def passkeys(self) -> list[dict[str, Any]]:
+        """What it holds, with private keys and counters."""
+        found: list[dict[str, Any]] = self._send("getCredentials", authenticatorId=self._id)["credentials"]
+        return found
+
+    def put(self, passkey: dict[str, Any]) -> None:
+        """Hold a passkey, instead of the one with its id."""
+        self._send("removeCredential", authenticatorId=self._id, credentialId=passkey["credentialId"])
+        self._send("addCredential", authenticatorId=self._id, credential=passkey)
+
+    def _send(self, method: str, **params: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._cdp.send(f"WebAuthn.{method}", params)
+        return answer
