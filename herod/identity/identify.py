@@ -8,6 +8,7 @@ transaction.
 from collections.abc import Mapping
 from typing import Final
 
+from herod.credentials.refresh_tokens import looks_like_refresh_token
 from herod.credentials.secret_hashes import hash_secret, matches
 from herod.credentials.secret_normal_form import normal_secret
 from herod.identity.app_credentials import app_with_secret, public_app
@@ -124,6 +125,12 @@ def bearer_principal(
     """
     if looks_like_key(text):
         return _by_key(reader, runtime, text, now)
+    if looks_like_refresh_token(text):
+        raise BadCredentials(
+            "This is a refresh token: send it to /token with grant_type=refresh_token, and present the access token "
+            "that comes back.",
+            reason="refresh_token",
+        )
     if not looks_like_token(text):
         return _by_legacy_secret(runtime, text)
     try:

@@ -195,7 +195,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.operations.oauth.authorization_requests:MAX_REQUEST_CHARS"
         ),
         "seconds since the sign-in of a person who lets an app act as an admin": (
-            "herod.operations.oauth.consent:ADMIN_SIGN_IN_SECONDS"
+            "herod.operations.oauth.consent_offers:ADMIN_SIGN_IN_SECONDS"
         ),
         "seconds that an app stays connected": ("herod.operations.oauth.consent:DELEGATION_SECONDS"),
         "seconds that an authorization code is valid": ("herod.operations.oauth.authorization_codes:CODE_SECONDS"),
@@ -210,7 +210,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         ),
         "seconds after which it ends in any case": ("herod.operations.oauth.token_families:FAMILY_SECONDS"),
         "seconds for which a refresh token is good beside its successor": (
-            "herod.operations.oauth.token_refresh:ROTATION_GRACE_SECONDS"
+            "herod.operations.tokens.refresh_token_families:ROTATION_GRACE_SECONDS"
         ),
         "characters of a resource that an app asks for": "herod.identity.app_resources:MAX_RESOURCE_CHARS",
         "characters of an app's name on the consent page": "herod.dashboard.app_names:MAX_SHOWN",

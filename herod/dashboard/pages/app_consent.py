@@ -15,9 +15,9 @@ from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded,
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.scope_words import scope_words
 from herod.identity.oauth_apps import AppOrigin
-from herod.operations.oauth import ConsentView, NextStep
+from herod.operations.oauth import ConsentView, NextStep, Question
 from herod.protocols.decode import read_query
-from herod_client.core.errors import ExpiredToken, HerodError, InvalidRequest
+from herod_client.core.errors import ExpiredToken, HerodError, InvalidRequest, RateLimited
 
 __all__ = ["add_routes"]
 
@@ -50,7 +50,7 @@ class ConsentPage:
                 if told is None:
                     raise
                 return told
-        except InvalidRequest as error:
+        except (InvalidRequest, RateLimited) as error:  # the latter if too many documents were fetched
             return await refused_page(error)
 
     async def nobody(self) -> Page:
@@ -75,31 +75,31 @@ class ConsentPage:
             if error.reason != "nothing_ticked":
                 return await refused_page(error)
             view = await self._gateway.call(visit, "oauth.consent", request=request)
-            return await self._ask(visit, view, request, error)
+            return await self._next(visit, view, request, error)
 
-    async def _next(self, visit: Visit, view: ConsentView, request: str) -> Page:
+    async def _next(self, visit: Visit, view: ConsentView, request: str, error: HerodError | None = None) -> Page:
         match view.step:
             case "sign_in":
                 raise SignInAgain(ExpiredToken("The app asks you to sign in first.", reason="sign_in_again"))
             case "continue":
                 return await answer_page(await self._gateway.call(visit, "oauth.continue", request=request))
-            case "answer" if view.redirection is not None:
+            case _ if view.redirection is not None:
                 return await answer_page(view.redirection)
-            case _:
-                return await self._ask(visit, view, request)
+        assert view.question is not None  # noqa: S101 - nothing else is left to do
+        return await self._ask(visit, view.question, request, error)
 
-    async def _ask(self, visit: Visit, view: ConsentView, request: str, error: HerodError | None = None) -> Page:
+    async def _ask(self, visit: Visit, question: Question, request: str, error: HerodError | None) -> Page:
         page = await render(
             "consent.html",
             visit,
-            view=view,
+            question=question,
             request=request,
-            name=shown_name(view.app),
-            warnings=name_warnings(view.app, AppOrigin(view.origin)),
+            name=shown_name(question.app),
+            warnings=name_warnings(question.app, AppOrigin(question.origin)),
             words=scope_words,
             error=error,
         )
-        return forms_may_end_at(page, view.form_action)
+        return forms_may_end_at(page, question.form_action)
 
     async def _told_that_nobody_is_signed_in(self, request: str) -> Page | None:
         """The answer to an app that wants no page to be shown; None if it lets herod ask the person to sign in."""

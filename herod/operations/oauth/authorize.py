@@ -4,20 +4,20 @@ Anybody may send a browser there with anything, so it is only ever a request: it
 session, and says where the browser goes next.
 """
 
+from typing import Final
+
 import msgspec
 
+from herod.operations.oauth.authorization_answers import Redirection, RefusedRequest, answer_app
+from herod.operations.oauth.authorization_parameters import Authorize, parameter_fault
 from herod.operations.oauth.authorization_requests import (
     EXAMPLE_REQUEST,
     MAX_REQUEST_CHARS,
-    Authorize,
-    Redirection,
-    RefusedRequest,
-    answer_app,
-    check_parameters,
     find_client,
     open_request,
     read_request,
     seal_request,
+    sealed_request,
 )
 from herod.pipeline.operation_definition import Context, Params, Surface, query
 from herod.pipeline.result_views import hide_values
@@ -26,6 +26,11 @@ from herod.store.store_interface import Reader
 from herod_client.core.errors import InvalidRequest
 
 __all__ = ["NextStep", "oauth_authorize", "oauth_login_required"]
+
+TOO_LONG: Final = (
+    "invalid_request",
+    f"The request is too long: together its parameters may have some {MAX_REQUEST_CHARS * 3 // 4} bytes.",
+)
 
 
 class NextStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,24 +71,27 @@ def oauth_authorize(reader: Reader, context: Context, params: Authorize) -> Next
             "herod's log says which one.",
             reason="no_browser_origin",
         )
-    try:
-        sealed = check_parameters(reader, runtime, params, context.now)
-        request = read_request(reader, runtime, sealed)
-    except RefusedRequest as refused:
-        return NextStep(redirection=refused.redirection)
+    for name in ("client_id", "redirect_uri"):
+        if name in params.repeated:
+            raise InvalidRequest(f"The app sent the parameter {name!r} twice: send it once.")
+    app, redirect = find_client(reader, runtime, params.client_id, params.redirect_uri)
+    sealed = sealed_request(params, context.now)
     text = seal_request(runtime.keyring, sealed)
-    if text is None:
-        redirection = answer_app(
-            runtime,
-            request.app,
-            request.redirect,
-            state=sealed.state,
-            error="invalid_request",
-            description=f"The request is too long: together its parameters may have some {MAX_REQUEST_CHARS * 3 // 4} "
-            "bytes.",
+    fault = parameter_fault(app, params) or (TOO_LONG if text is None else None)
+    if redirect is None:  # its document has to be fetched first, and for that a person must have signed in
+        if fault is not None:
+            raise InvalidRequest(fault[1], reason=fault[0])
+    elif fault is not None:
+        state = None if "state" in params.repeated else params.state
+        return NextStep(
+            redirection=answer_app(runtime, app, redirect, state=state, error=fault[0], description=fault[1])
         )
-        return NextStep(redirection=redirection)
-    return NextStep(request=text, is_silent="none" in request.prompt)
+    else:
+        try:
+            read_request(reader, runtime, sealed)
+        except RefusedRequest as refused:
+            return NextStep(redirection=refused.redirection)
+    return NextStep(request=text, is_silent="none" in (params.prompt or "").split())
 
 
 @query(
@@ -99,8 +107,8 @@ def oauth_login_required(reader: Reader, context: Context, params: SilentRequest
     For a request that does not ask for that, the answer is the request itself.
     """
     sealed = open_request(context.runtime.keyring, params.request, context.now)
-    app, redirect = find_client(reader, context.runtime, sealed)
-    if "none" not in (sealed.prompt or "").split():
+    app, redirect = find_client(reader, context.runtime, sealed.client_id, sealed.redirect_uri)
+    if redirect is None or "none" not in (sealed.prompt or "").split():
         return NextStep(request=params.request)
     redirection = answer_app(
         context.runtime,

@@ -11,7 +11,7 @@ import msgspec
 from herod.identity.oauth_apps import OAuthApp
 from herod.identity.parent_credential import session_principal
 from herod.operations.oauth.authorization_codes import code_id
-from herod.operations.oauth.authorization_requests import AUTHORIZATION_CODE
+from herod.operations.oauth.authorization_parameters import AUTHORIZATION_CODE
 from herod.operations.oauth.code_challenges import is_proven
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
@@ -20,10 +20,10 @@ from herod.operations.oauth.token_families import (
     app_of,
     begin_family,
     delegated_principal,
-    end_family,
     narrowed,
     prepare_keys,
 )
+from herod.operations.tokens import end_family
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Work, command
 from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Verbatim
 from herod.pipeline.result_views import AppTokens

@@ -15,10 +15,10 @@ from herod.identity.openid_scopes import OPENID, OPENID_SCOPES
 from herod.identity.own_resources import own_resource
 from herod.identity.runtime_state import Runtime
 from herod.operations.openid import access_token_key, access_token_scope, issue_id_token, prepare_id_token
-from herod.operations.tokens import issue_app_token, revoke_family
+from herod.operations.tokens import issue_app_token
 from herod.pipeline.operation_definition import Context, Work
 from herod.pipeline.result_views import AppTokens
-from herod.records import Account, AuthorizationCode, Delegation, Revocation, TokenFamily
+from herod.records import Account, AuthorizationCode, Delegation, TokenFamily
 from herod.scopes.principal import Principal
 from herod.store.owned_records import delete_owned
 from herod.store.store_interface import Reader, Writer
@@ -34,7 +34,6 @@ __all__ = [
     "app_of",
     "begin_family",
     "delegated_principal",
-    "end_family",
     "narrowed",
     "prepare_keys",
     "refresh_token_of",
@@ -96,22 +95,6 @@ def used_now(family: TokenFamily, now: int) -> TokenFamily:
 def refresh_token_of(runtime: Runtime, family: TokenFamily) -> str:
     """The newest refresh token of a family."""
     return derive_refresh_token(runtime.keyring, family=family.id, number=family.number, epoch=family.epoch)
-
-
-def end_family(tx: Writer, context: Context, delegation: Delegation | None, family_id: str) -> bool:
-    """End a family: its refresh tokens at once, its access tokens here and at every verifier.
-
-    Args:
-        delegation: None if it has ended, and all of its tokens with it.
-
-    Returns:
-        Whether that changed anything.
-    """
-    had_tokens = tx.delete(TokenFamily, family_id)
-    if delegation is None or tx.get(Revocation, f"{delegation.account}/{family_id}") is not None:
-        return had_tokens
-    revoke_family(tx, context, delegation, family_id)
-    return True
 
 
 def delegated_principal(reader: Reader, context: Context, delegation: Delegation | None) -> Principal:

@@ -9,11 +9,11 @@ After that minute the former one, or any earlier one, is in two hands: its famil
 person's delegation stays. A confidential app proves itself with its secret and keeps its token.
 """
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
-from herod.credentials.refresh_tokens import MAX_NUMBER, is_derived, parse_refresh_token
+from herod.credentials.refresh_tokens import MAX_NUMBER
 from herod.identity.openid_scopes import OPENID_SCOPES
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
@@ -23,11 +23,11 @@ from herod.operations.oauth.token_families import (
     answer_with_tokens,
     app_of,
     delegated_principal,
-    end_family,
     narrowed,
     prepare_keys,
     used_now,
 )
+from herod.operations.tokens import end_family, family_mark, find_family, is_current, is_in_grace
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Work, command
 from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Scope
 from herod.pipeline.result_views import AppTokens
@@ -35,14 +35,10 @@ from herod.records import Delegation, TokenFamily
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Writer
-from herod_client.core.access_tokens import CLOCK_SKEW
-from herod_client.core.errors import BadCredentials, CeilingExceeded, InvalidGrant, InvalidRequest, InvalidScope
+from herod_client.core.errors import CeilingExceeded, InvalidGrant, InvalidRequest, InvalidScope
 from herod_client.core.scope_graph import canonical_scope, split_scope
 
-__all__ = ["ROTATION_GRACE_SECONDS", "find_family", "token_refresh"]
-
-ROTATION_GRACE_SECONDS: Final = 60
-BAD_TOKEN: Final = "This refresh token is not valid any more: connect again."  # noqa: S105 - a message
+__all__ = ["token_refresh"]
 
 
 class RefreshTokens(Params, frozen=True, kw_only=True):
@@ -93,10 +89,9 @@ def token_refresh(tx: Writer, context: Context, params: RefreshTokens) -> AppTok
     if family.app != context.principal.id:
         raise InvalidGrant("This refresh token was issued to another app.", reason="refresh_token_of_another_app")
     delegation = tx.get(Delegation, family.delegation)
-    if family.has_ended(context.now):
-        raise InvalidGrant(BAD_TOKEN, reason="refresh_token_expired")
-    is_in_grace = _is_in_grace(family, context.now)
-    if number != family.number and not (number == family.number - 1 and is_in_grace):
+    if family.has_ended(context.now) or family_mark(family) in context.runtime.revoked:
+        raise InvalidGrant("This refresh token is not valid any more: connect again.", reason="refresh_token_expired")
+    if not is_current(family, number, context.now):
         end_family(tx, context, delegation, family.id)
         context.target = family.delegation
         context.refused = InvalidGrant(
@@ -110,35 +105,11 @@ def token_refresh(tx: Writer, context: Context, params: RefreshTokens) -> AppTok
     names = family.scope if params.scope is None else _part(context.runtime, family, params.scope)
     context.principal, context.target = principal, delegation.id
     kept = used_now(family, context.now)
-    if family.is_rotated and number == family.number and not is_in_grace and number < MAX_NUMBER:
+    if family.is_rotated and number == family.number and not is_in_grace(family, context.now) and number < MAX_NUMBER:
         kept = msgspec.structs.replace(kept, number=number + 1, rotated_at=context.now)
     tx.put(kept)
     scope = narrowed(context.runtime, names, delegation, principal)
     return answer_with_tokens(tx, context, app, delegation, kept, scope=scope, family=kept)
-
-
-def find_family(reader: Reader, runtime: Runtime, text: str) -> tuple[TokenFamily, int]:
-    """The family of a refresh token that herod made, and the token's number in it, whether it is used up or not.
-
-    Raises:
-        InvalidGrant: herod did not make it, or its family has ended.
-    """
-    try:
-        token = parse_refresh_token(text)
-    except BadCredentials as error:
-        raise InvalidGrant(error.message, reason=error.reason) from None
-    family = reader.get(TokenFamily, token.family)
-    if family is None or not is_derived(runtime.keyring, token, epoch=family.epoch):
-        raise InvalidGrant(BAD_TOKEN, reason="unknown_refresh_token")
-    return family, token.number
-
-
-def _is_in_grace(family: TokenFamily, now: int) -> bool:
-    """Whether the last rotation is so recent that both tokens count.
-
-    One in the future, from before the clock was set back, would count for as long as that.
-    """
-    return family.number > 0 and family.rotated_at - CLOCK_SKEW <= now < family.rotated_at + ROTATION_GRACE_SECONDS
 
 
 def _part(runtime: Runtime, family: TokenFamily, text: str) -> tuple[str, ...]:

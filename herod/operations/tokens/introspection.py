@@ -7,15 +7,19 @@ returns no secret.
 
 import msgspec
 
+from herod.credentials.refresh_tokens import looks_like_refresh_token
 from herod.identity.credential_types import Audience
+from herod.identity.effective_principals import is_delegation_live
+from herod.operations.tokens.refresh_token_families import family_mark, find_family, is_current
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, Params, query
 from herod.pipeline.parameter_types import CLIENT_IN_HEADER, Resource
 from herod.pipeline.privilege_ceilings import is_admin
+from herod.records import Account, Delegation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Principal, PrincipalKind
 from herod.store.store_interface import Store
-from herod_client.core.errors import Unauthenticated
+from herod_client.core.errors import InvalidGrant, Unauthenticated
 from herod_client.core.resource_indicators import check_required_resource
 
 __all__ = ["token_introspect"]
@@ -58,6 +62,7 @@ class Introspection(msgspec.Struct, frozen=True, omit_defaults=True):
 @query(
     "token.introspect",
     needs=Access.AUTHENTICATED,
+    takes_apps=True,
     example={"token": "eyJhbGciOiJIUzI1NiJ9.eyJ….4fZ0…"},
     http=("POST /introspect",),
     verifies="token",
@@ -69,9 +74,11 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
 
     Any caller may ask about a token that it can present; the answer says no more than validation does. A token with
     `aud` is active only to its own holder or app, to admins, and to who says with `resource` that it is for them: it
-    equals that or lies below it by whole segments of its path.
+    equals that or lies below it by whole segments of its path. A refresh token is active to its app and to admins.
     """
     runtime = context.runtime
+    if looks_like_refresh_token(params.token):
+        return _introspect_refresh_token(store, context, params.token)
     if params.resource is not None:
         check_required_resource(params.resource)
     try:
@@ -96,6 +103,35 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
         iss=runtime.config.issuer if principal.audience is None else runtime.config.public_url,
         jti=principal.credential,
         networks=msgspec.UNSET if "*" in networks else sorted(networks),
+    )
+
+
+def _introspect_refresh_token(store: Store, context: Context, text: str) -> Introspection:
+    try:
+        family, number = find_family(store, context.runtime, text)
+    except InvalidGrant:
+        return Introspection(active=False)
+    delegation, account = store.get(Delegation, family.delegation), store.get(Account, family.account)
+    is_good = (
+        is_current(family, number, context.now)
+        and not family.has_ended(context.now)
+        and family_mark(family) not in context.runtime.revoked
+        and delegation is not None
+        and is_delegation_live(context.runtime, delegation, account, context.now)
+    )
+    is_its_app = context.principal.kind is PrincipalKind.APP and context.principal.id == family.app
+    if not is_good or account is None or not (is_its_app or is_admin(context)):
+        return Introspection(active=False)
+    return Introspection(
+        active=True,
+        scope=" ".join(family.scope),
+        client_id=family.app,
+        username=account.name,
+        exp=_or_unset(family.expires_at),
+        iat=family.rotated_at or family.created_at,
+        sub=family.account,
+        aud=family.resource or family.app,
+        iss=context.runtime.config.public_url,
     )
 
 

@@ -1,36 +1,37 @@
-"""Revoking access tokens (RFC 7009), one by one or a family of an app's tokens at once.
+"""Revoking tokens (RFC 7009): an access token by a record that is kept until it has expired, a refresh token for good.
 
-A revocation is a record that is kept until the token has expired. How many there are of one subject is bounded without
-refusing one: one too many ends all of its tokens. Those of an app's tokens count for its delegation, so an app can end
-its own access, and never that of the person behind it.
+With a refresh token its whole family ends, access tokens included.
 """
-
-from itertools import islice
 
 import msgspec
 
+from herod.credentials.refresh_tokens import looks_like_refresh_token
 from herod.identity.identify import token_holder
 from herod.identity.parent_credential import delegation_behind
+from herod.operations.tokens.refresh_token_families import end_family, family_mark, find_family
+from herod.operations.tokens.revocation_records import make_room
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command
 from herod.pipeline.parameter_types import CLIENT_IN_HEADER, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.targets import grants_of
-from herod.records import Account, Delegation, PeerRule, Revocation
+from herod.records import Delegation, Revocation, TokenFamily
 from herod.scopes.decisions import Access
-from herod.store.owned_records import DELETED_AT_ONCE, delete_delegations, delete_with_owned, owned_by
+from herod.scopes.principal import PrincipalKind
 from herod.store.store_interface import Reader, Writer
 from herod_client.core.access_tokens import Claims
 from herod_client.core.errors import (
     ExpiredToken,
     FutureToken,
+    InvalidGrant,
     InvalidRequest,
     TargetDenied,
     Unauthenticated,
     UnsupportedTokenType,
 )
+from herod_client.core.grants import Grants
 from herod_client.core.key_format import looks_like_key
 
-__all__ = ["revoke_family", "token_revoke"]
+__all__ = ["token_revoke"]
 
 
 class RevokeToken(Params, frozen=True, kw_only=True):
@@ -50,6 +51,13 @@ class Revoked(msgspec.Struct, frozen=True):
 
 def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, record: None) -> None:
     """Revoke a token in this process while the store cannot be written."""
+    if looks_like_refresh_token(params.token):
+        family = _revocable_family(reader, context, params.token)
+        if family is not None:
+            context.target = family.delegation
+            context.runtime.revoked[family_mark(family)] = family.ends_at
+            context.runtime.counters["unwritten"] += 1
+        return
     claims = _revocable(reader, context, params.token)
     if claims is not None:
         context.target = claims.jti
@@ -61,6 +69,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
     "token.revoke",
     credential=True,
     apps_may=True,
+    takes_apps=True,
     gives=GivesNothing("ends access"),
     needs=Access.AUTHENTICATED,
     target=NoTarget("a token is not a record: the handler checks its subject"),
@@ -71,11 +80,18 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
     form=True,
 )
 def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
-    """Revoke an access token (RFC 7009): your own, or any as admin.
+    """Revoke a token (RFC 7009): your own, or any as admin. An app revokes its own.
 
+    With a refresh token all tokens end that came from the same sign-in of its app.
     When its subject has as many revoked tokens as the settings allow, all of the subject's tokens end; those of an app
     count for its delegation, which ends instead.
     """
+    if looks_like_refresh_token(params.token):
+        family = _revocable_family(tx, context, params.token)
+        if family is not None:
+            end_family(tx, context, tx.get(Delegation, family.delegation), family.id)
+            context.target = context.target or family.delegation
+        return Revoked(revoked=True)
     claims = _revocable(tx, context, params.token)
     if claims is not None and tx.get(Revocation, _mark(claims)) is None:
         context.target = claims.jti
@@ -88,58 +104,9 @@ def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
             epoch=claims.epoch,
             delegation=delegation_behind(claims.via),
         )
-        if _make_room(tx, context, found):
+        if make_room(tx, context, found):
             tx.put(found)
     return Revoked(revoked=True)
-
-
-def revoke_family(tx: Writer, context: Context, delegation: Delegation, family: str) -> None:
-    """Revoke all access tokens of a family of an app's tokens, here and at every verifier.
-
-    If the delegation has as many revocations as the settings allow, it ends, and with it all of its tokens.
-    """
-    found = Revocation(
-        id=f"{delegation.account}/{family}",
-        created_at=context.now,
-        expires_at=context.now + context.runtime.config.token_ttl,  # no token of it lasts longer
-        subject=delegation.account,
-        jti=family,
-        epoch=delegation.epoch,
-        delegation=delegation.id,
-    )
-    if _make_room(tx, context, found):
-        tx.put(found)
-
-
-def _make_room(tx: Writer, context: Context, new: Revocation) -> bool:
-    """Keep the number of revocations of one owner bounded without refusing one: if there are too many, end all tokens.
-
-    A new epoch ends them all, and makes the records of those that were revoked before superfluous. Those of an app end
-    with its delegation, and then the new one is superfluous too; return whether it is not.
-    """
-    most = context.runtime.config.quotas.revocations
-    if new.delegation is not None:
-        is_full = tx.count_owned(Revocation, new.delegation, limit=most) >= most
-        delegation = tx.get(Delegation, new.delegation) if is_full else None
-        if delegation is not None:
-            delete_with_owned(tx, delegation, now=context.now)
-            context.target = delegation.id
-        return delegation is None
-    subject = tx.get(Account, new.subject) or tx.get(PeerRule, new.subject)  # others have no epoch in the store
-    if subject is None or tx.count_owned(Revocation, new.subject, limit=most) < most:
-        return True
-    oldest = list(islice(owned_by(tx, Revocation, new.subject), DELETED_AT_ONCE))
-    superfluous = [one for one in oldest if one.epoch not in (None, subject.epoch)]
-    if not superfluous:
-        subject = msgspec.structs.replace(subject, epoch=subject.epoch + 1)
-        tx.put(subject)
-        if isinstance(subject, Account):
-            delete_delegations(tx, subject, now=context.now)
-        context.target = new.subject
-        superfluous = oldest
-    for one in superfluous:
-        tx.delete(Revocation, one.id)
-    return True
 
 
 def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
@@ -166,14 +133,46 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
         if not {claims.sub, delegation_behind(claims.via)} & context.runtime.switched_off:
             return None
         grants = grants_of(reader, context, claims.sub)  # its holder is back after a restart, and so is the token
+    _check_right(context, claims.sub, grants, delegation=delegation_behind(claims.via), app=claims.client_id)
+    return claims
+
+
+def _revocable_family(reader: Reader, context: Context, token: str) -> TokenFamily | None:
+    """The family of the refresh token to revoke; None if it is already invalid.
+
+    Raises:
+        TargetDenied: it is another app's, or another account's and the actor is not an admin or holds less than that.
+    """
+    try:
+        family, _ = find_family(reader, context.runtime, token)
+    except InvalidGrant:
+        return None
+    grants = grants_of(reader, context, family.account)
+    _check_right(context, family.account, grants, delegation=family.delegation, app=family.app)
+    return family
+
+
+def _check_right(context: Context, sub: str, grants: Grants, *, delegation: str | None, app: str | None) -> None:
+    """Refuse to revoke somebody else's token.
+
+    Args:
+        sub: its subject.
+        grants: what the subject holds.
+        delegation: of an app's token.
+        app: its client_id.
+
+    Raises:
+        TargetDenied: the actor is neither its subject, nor its app, nor an admin who holds as much.
+    """
     principal = context.principal
-    if principal.delegation is not None and principal.delegation != delegation_behind(claims.via):
-        raise TargetDenied("An app can revoke only its own tokens.")
-    if claims.sub not in {principal.id, *(part.id for part in principal.parts)}:
+    if principal.kind is PrincipalKind.APP or principal.delegation is not None:
+        is_own = app == principal.id if principal.delegation is None else delegation == principal.delegation
+        if delegation is None or not is_own:
+            raise TargetDenied("An app can revoke only its own tokens.")
+    elif sub not in {principal.id, *(part.id for part in principal.parts)}:
         if not is_admin(context):
             raise TargetDenied("This token is not yours: only its holder or an admin can revoke it.")
         check_target(context, *grants)
-    return claims
 
 
 def _claims(context: Context, token: str) -> tuple[Claims, int] | None:

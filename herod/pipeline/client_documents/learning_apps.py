@@ -8,12 +8,13 @@ from herod.credentials.redirect_uris import asked_redirect
 from herod.identity.client_documents import parse_client_url
 from herod.identity.oauth_apps import AppOrigin, OAuthApp, find_app
 from herod.identity.persons import is_person
+from herod.identity.runtime_state import Runtime
 from herod.pipeline.client_documents.document_parser import parse_document
 from herod.pipeline.operation_definition import Context
 from herod.store.store_interface import Reader
 from herod_client.core.errors import InvalidRequest
 
-__all__ = ["learn_app"]
+__all__ = ["is_out_of_date", "learn_app"]
 
 
 async def learn_app(reader: Reader, context: Context, client_id: str, redirect_uri: str | None) -> OAuthApp | None:
@@ -35,7 +36,7 @@ async def learn_app(reader: Reader, context: Context, client_id: str, redirect_u
     """
     runtime = context.runtime
     app = find_app(reader, runtime, client_id)
-    if app is None or not runtime.config.fetches_documents or not _is_out_of_date(app, redirect_uri):
+    if app is None or not is_out_of_date(runtime, app, redirect_uri):
         return app
     if not is_person(reader, runtime, context.principal):
         raise RuntimeError("only a person who has signed in lets herod fetch a document")
@@ -49,9 +50,11 @@ async def learn_app(reader: Reader, context: Context, client_id: str, redirect_u
     return find_app(reader, runtime, client_id)
 
 
-def _is_out_of_date(app: OAuthApp, redirect_uri: str | None) -> bool:
-    """Whether only its document can say what is known of the app."""
+def is_out_of_date(runtime: Runtime, app: OAuthApp, redirect_uri: str | None) -> bool:
+    """Whether only its document, which herod may fetch, can say whether the app has this redirect."""
     if app.origin is not AppOrigin.DOCUMENT or not (app.is_shipped or app.document_age is None):
+        return False
+    if not runtime.config.fetches_documents:
         return False
     try:
         asked_redirect(app.redirect_uris, redirect_uri, ())
