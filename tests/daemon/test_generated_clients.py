@@ -79,7 +79,10 @@ def test_python_calls(daemon: Daemon, admin_key: str) -> None:
             "users.users_add", admin, body=models.UsersAddBody(email="ada@example.org", scope="write")
         )
         assert (status, user.email) == (201, "ada@example.org")
-        form = models.TokenCreateBody(client_id=user.client_id, client_secret=user.client_secret, scope="read")
+        grant = models.TokenCreateBodyGrantType.CLIENT_CREDENTIALS
+        form = models.TokenCreateBody(
+            grant_type=grant, client_id=user.client_id, client_secret=user.client_secret, scope="read"
+        )
         token = called("token.token_create", stranger, body=form)[1]
         assert (token.scope, token.expires_in) == ("read", 3600)
         asked = models.TokenValidateBody(token=token.access_token, scope="read")
