@@ -53,6 +53,7 @@ WANTED = {
         "passwd",
         "rotate-secret",
         "sign-out",
+        "reset-factors",
         "enable",
         "disable",
         "delete",

@@ -34,7 +34,6 @@ WITHOUT: Final = {
     "backup": "`herod backup` reads its route",
     "delegations.get": "`herod app connected` lists them",
     "factors.get": "the account page shows them",
-    "factors.reset": "the page of a user does it",
     "openid.userinfo": "for apps",
 }
 

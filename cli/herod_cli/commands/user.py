@@ -248,6 +248,19 @@ def sign_out(invocation: Invocation, who: str | None, *, everyone: bool, yes: bo
     invocation.done(answer, f"All browsers of {whose} are signed out.")
 
 
+@user.command("reset-factors", examples=["herod user reset-factors ada@example.org --yes"])
+@click.argument("who")
+@yes_option
+@pass_invocation
+def reset_factors(invocation: Invocation, who: str, *, yes: bool) -> None:
+    """Remove an account's passkeys, app and recovery codes, because they are lost.
+
+    WHO is an email, a client_id or a unique name. Its browsers are signed out, and its password signs in again.
+    """
+    confirm(f"Remove all second factors of {who}?", yes=yes)
+    invocation.done(invocation.call("factors.reset", **account(who)), f"The second factors of {who} are removed.")
+
+
 @user.command(examples=["herod user enable ada@example.org"])
 @click.argument("who")
 @pass_invocation
