@@ -23,7 +23,7 @@ class Audience(Enum):
 
     PLAIN = "plain"  # none: those that are not restricted alone
     HEROD = "herod"  # those for herod as a whole
-    MCP = "mcp"  # those for herod as a whole or for `/mcp`
+    MCP = "mcp"  # those for herod as a whole or for `/mcp`, and no others: not even those without an audience
     APP = "app"  # those for herod as a whole, and an app's that are for the app itself: herod tells it who signed in
     ANY = "any"  # all: the token is the subject of the question, not the caller's credential
 

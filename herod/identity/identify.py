@@ -141,7 +141,10 @@ def bearer_principal(
             raise
         return legacy_principal(runtime, secret.id, secret.scope)
     principal = token_principal(reader, runtime, claims, now)
-    if claims.aud is not None and not (audience is Audience.APP and claims.aud == principal.app):
+    if claims.aud is None:
+        if audience is Audience.MCP:
+            raise _not_for_mcp(runtime)
+    elif not (audience is Audience.APP and claims.aud == principal.app):
         _check_audience(runtime, claims.aud, audience)
     return principal
 
@@ -240,6 +243,16 @@ def _check_audience(runtime: Runtime, meant: str, taken: Audience | str) -> None
         is_taken = is_taken or own is OwnResource.ROOT or (own is OwnResource.MCP and taken is Audience.MCP)
     if not is_taken:
         raise wrong_audience()
+
+
+def _not_for_mcp(runtime: Runtime) -> BadToken:
+    """The error for a plain token at `/mcp`: an agent that got one elsewhere could use it here."""
+    resource = f"{runtime.config.public_url}{OwnResource.MCP}"
+    return BadToken(
+        f"/mcp takes only tokens that were issued for it: request one with resource={resource}, or present an API key.",
+        reason="audience",
+        hint=f"herod token issue --resource {resource}",
+    )
 
 
 def _was_never_here(reader: Reader, runtime: Runtime, claims: Claims) -> bool:

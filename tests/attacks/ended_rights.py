@@ -5,6 +5,7 @@ Must never sleep or assert: `test_races.py` does.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from attacks.race_scene import Scene
@@ -12,7 +13,7 @@ from herod.identity.credential_types import Bearer, PeerClaim, Presented, Sessio
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import HerodError
 from support.connected_apps import app_token, connect_app
-from support.herod_in_memory import COOKIE, TCP, bearer
+from support.herod_in_memory import COOKIE, PUBLIC_URL, TCP, bearer
 from support.mcp_agent import ask
 
 __all__ = ["ENDS", "USES", "Right", "is_told"]
@@ -25,6 +26,7 @@ class Right:
     Attributes:
         text: the token or key, if it is one: what is validated, verified and introspected.
         subject: whom the change feed tells of.
+        resource: what it is for, if it is a token: otherwise `/mcp` takes none.
         end: ends it; returns once herod has answered.
         makes: whether it may make what lasts, which an app's token never may.
     """
@@ -35,7 +37,14 @@ class Right:
     text: str = ""
     subject: str = ""
     source: Source = TCP
+    resource: str | None = None
     makes: bool = True
+
+    @property
+    def uses(self) -> list[str]:
+        """The ways to use it: `auth.verify` takes no token that is for one resource."""
+        skipped = {*(() if self.text else OF_TEXT), "verify" if self.resource else "", "" if self.makes else "write"}
+        return [name for name in USES if name not in skipped]
 
 
 Make = Callable[[Scene], Awaitable[Right]]
@@ -49,9 +58,9 @@ def _by_admin(scene: Scene, name: str, **params: Any) -> Callable[[], Awaitable[
 def _token_ends(name: str, **more: Any) -> Make:
     async def make(scene: Scene) -> Right:
         admin = await scene.admin()
-        token = await admin.token()
+        token = await admin.token(resource=PUBLIC_URL)
         end = _by_admin(scene, name, client_id=admin.client_id, **more)
-        return Right(bearer(token), Bearer(token), end, token, admin.client_id)
+        return Right(bearer(token), Bearer(token), end, token, admin.client_id, resource=PUBLIC_URL)
 
     return make
 
@@ -95,9 +104,26 @@ async def _session_of_a_key(scene: Scene) -> Right:
 
 async def _revoked(scene: Scene) -> Right:
     admin = await scene.admin()
-    token = await admin.token()
+    token = await admin.token(resource=PUBLIC_URL)
     end = scene.calling("token.revoke", Bearer(token), TCP, token=token)
-    return Right(bearer(token), Bearer(token), end, token, admin.client_id)
+    return Right(bearer(token), Bearer(token), end, token, admin.client_id, resource=PUBLIC_URL)
+
+
+async def _app(scene: Scene) -> Right:
+    """An app's token, whose delegation the person takes back."""
+    admin = await scene.admin()
+    delegation = await connect_app(scene.harness, admin, "admin")
+    token = app_token(scene.harness, delegation)
+    end = scene.calling("delegations.revoke", admin.basic, TCP, id=delegation.id)
+    return Right(bearer(token.text), token, end, token.text, delegation.id, resource=PUBLIC_URL, makes=False)
+
+
+async def _app_of(name: str, scene: Scene) -> Right:
+    """An app's token, whose account ends."""
+    admin = await scene.admin()
+    token = app_token(scene.harness, await connect_app(scene.harness, admin, "admin"))
+    end = _by_admin(scene, name, client_id=admin.client_id)
+    return Right(bearer(token.text), token, end, token.text, admin.client_id, resource=PUBLIC_URL, makes=False)
 
 
 async def _client_secret(scene: Scene) -> Right:
@@ -117,9 +143,9 @@ async def _token_of_a_rule(scene: Scene) -> Right:
     uid = 10_000 + scene.number
     rule = await scene.harness.admin("peers.allow", uid=uid, scope="admin")
     source = Source(peer=Peer(uid=uid, gid=uid), cookie=COOKIE)
-    made = await scene.harness.call("token.create", PeerClaim(""), source)
+    token = (await scene.harness.call("token.create", PeerClaim(""), source, resource=PUBLIC_URL)).access_token
     end = _by_admin(scene, "peers.remove", id=rule.id)
-    return Right(bearer(made.access_token), Bearer(made.access_token), end, made.access_token, rule.id)
+    return Right(bearer(token), Bearer(token), end, token, rule.id, resource=PUBLIC_URL)
 
 
 def _app_ends(name: str, **more: Any) -> Make:
@@ -130,7 +156,7 @@ def _app_ends(name: str, **more: Any) -> Make:
         delegation = await connect_app(harness, admin, "admin", app=app.client_id, app_origin="registered")
         token = app_token(harness, delegation).text
         end = _by_admin(scene, name, client_id=app.client_id, **more)
-        return Right(bearer(token), Bearer(token), end, token, delegation.id, makes=False)
+        return Right(bearer(token), Bearer(token), end, token, delegation.id, resource=PUBLIC_URL, makes=False)
 
     return make
 
@@ -141,6 +167,9 @@ ENDS: Final[Mapping[str, Make]] = {
     "token, account demoted": _token_ends("users.scope", scope="read"),
     "token, client secret rotated": _token_ends("users.rotate_secret"),
     "token revoked": _revoked,
+    "app disconnected": _app,
+    "app, account deleted": partial(_app_of, "users.delete"),
+    "app, client secret rotated": partial(_app_of, "users.rotate_secret"),
     "service key deleted": _key_ends("keys.delete"),
     "service key disabled": _key_ends("keys.disable"),
     "service key rotated": _key_ends("keys.rotate", overlap=0),
@@ -163,7 +192,7 @@ ENDS: Final[Mapping[str, Make]] = {
 
 
 async def _validate(scene: Scene, right: Right) -> str:
-    answer = await scene.harness.call("token.validate", None, TCP, token=right.text)
+    answer = await scene.harness.call("token.validate", None, TCP, token=right.text, resource=right.resource)
     return str(answer.scope) if answer.valid else ""
 
 

@@ -13,7 +13,18 @@ from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
 from herod_client.core.grants import Grant, Grants
 from support.connected_apps import app_token, connect_app
-from support.herod_in_memory import COOKIE, LEGACY, PASSWORD, TCP, Harness, User, basic, bearer, open_harness
+from support.herod_in_memory import (
+    COOKIE,
+    LEGACY,
+    PASSWORD,
+    PUBLIC_URL,
+    TCP,
+    Harness,
+    User,
+    basic,
+    bearer,
+    open_harness,
+)
 from support.page_visitor import Visitor, open_pages, sign_in
 
 __all__ = ["BOSS", "TENANT", "Caller", "World", "open_world"]
@@ -112,7 +123,7 @@ async def _add_targets(world: World) -> None:
     ids["sid"] = claimed.sid
     status = await harness.admin("legacy.status")
     ids["legacy"] = next(item.id for item in status.items if item.scope == "admin")
-    ids["boss_token"] = await boss.token()
+    ids["boss_token"] = await boss.token(resource=PUBLIC_URL)
 
 
 async def _add_accounts(world: World) -> None:
@@ -125,9 +136,10 @@ async def _add_accounts(world: World) -> None:
         more: dict[str, Any] = {"owns": own, "is_admin": scope == "admin"}
         world.ids[f"own_{scope}_{'_'.join(networks) or 'all'}"] = user.client_id
         world.add(f"{name} by client secret", user.basic_header, may, **more)
-        world.add(f"{name} by token", bearer(await user.token()), may, **more)
+        world.add(f"{name} by token", bearer(await user.token(resource=PUBLIC_URL)), may, **more)
         if scope != "read":
-            world.add(f"{name} by a token of read", bearer(await user.token("read")), world.grant("read", *networks),
+            low_token = await user.token("read", resource=PUBLIC_URL)
+            world.add(f"{name} by a token of read", bearer(low_token), world.grant("read", *networks),
                       owns=own)  # fmt: skip
         delegation = await connect_app(harness, user, scope)  # with it nothing that lasts is made, not even its own
         world.add(f"{name} by an app", bearer(app_token(harness, delegation, ttl=FAR).text), may,
@@ -148,7 +160,8 @@ async def _add_former(world: World) -> None:
     """Credentials that were worth more once: nothing is left, or less."""
     harness = world.harness
     fallen = await harness.user(scope="admin", email="fallen@example.org", password=PASSWORD)
-    made = {"token": bearer(await fallen.token()), "key": {"x-api-key": await fallen.key(scope="admin")},
+    made = {"token": bearer(await fallen.token(resource=PUBLIC_URL)),
+            "key": {"x-api-key": await fallen.key(scope="admin")},
             "session": {"cookie": f"herod_session={(await fallen.session()).text}"}}  # fmt: skip
     await harness.admin("users.scope", client_id=fallen.client_id, scope="read")
     for name, headers in made.items():
@@ -164,7 +177,7 @@ async def _add_former(world: World) -> None:
 
 async def _add_ended(world: World, how: str, operation: str) -> None:
     user = await world.harness.user(scope="admin", email=f"{how}@example.org")
-    token, key = await user.token(), await user.key(scope="admin")
+    token, key = await user.token(resource=PUBLIC_URL), await user.key(scope="admin")
     await world.harness.admin(operation, client_id=user.client_id)
     world.add(f"a {how} admin by token", bearer(token))
     world.add(f"a {how} admin by key", {"x-api-key": key})

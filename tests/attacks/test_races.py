@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 import trio
 
-from attacks.ended_rights import ENDS, OF_TEXT, USES, Right, is_told
+from attacks.ended_rights import ENDS, USES, Right, is_told
 from attacks.race_scene import Scene, open_scene, won
 from herod.identity.credential_types import Bearer, PeerClaim, SessionCookie
 from herod.operations.accounts.first_admin import make_first_code
@@ -341,7 +341,7 @@ async def test_ended_is_ended(scene: Scene, name: str, say: Callable[[str], None
     await scene.harness.service_key("admin", "stays")
     for _ in range(rounds(len(ENDS))):
         right = await ENDS[name](scene)
-        names = [one for one in USES if (right.text or one not in OF_TEXT) and (right.makes or one != "write")]
+        names = right.uses
         for one in names:
             assert "admin" in await USES[one](scene, right), one
         cursor = (await scene.harness.admin("token.changes")).cursor
@@ -377,7 +377,7 @@ async def test_the_measure(scene: Scene) -> None:
     cursor = (await scene.harness.admin("token.changes")).cursor
     ended, stale = trio.Event(), list[str]()
     ended.set()
-    for name in USES:
+    for name in right.uses:
         await use(scene, right, name, ended, stale)
-    assert set(stale) == set(USES)
+    assert set(stale) == set(right.uses)
     assert not await is_told(scene, right, cursor)

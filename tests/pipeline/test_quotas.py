@@ -15,7 +15,7 @@ from herod.settings import QuotaSettings
 from herod.store.owned_records import DELETED_AT_ONCE
 from herod.store.sqlite.sqlite_store import open_sqlite
 from herod_client.core.errors import Conflict, RateLimited, Unauthenticated
-from support.herod_in_memory import PASSWORD, SECRET, TCP, Harness, User, bearer
+from support.herod_in_memory import PASSWORD, PUBLIC_URL, SECRET, TCP, Harness, User, bearer
 
 
 async def test_keys_of_an_account(harness: Harness) -> None:
@@ -66,7 +66,7 @@ async def test_in_every_protocol(harness: Harness) -> None:
     harness.configure(quotas=QuotaSettings(keys=1))
     ada = await harness.user()
     await ada.key()
-    token = bearer(await ada.token())
+    token = bearer(await ada.token(resource=PUBLIC_URL))
     rest = await harness.request("POST", "/api/v1/keys", json={"name": "b"}, headers=token)
     assert (rest.status, rest.json["error"]["code"]) == (409, "conflict")
     rpc = await harness.rpc("keys.create", {"name": "b"}, headers=token)

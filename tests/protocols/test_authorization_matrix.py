@@ -32,6 +32,7 @@ from support.herod_in_memory import (
     LEGACY,
     NOW,
     PASSWORD,
+    PUBLIC_URL,
     TCP,
     Answer,
     Harness,
@@ -216,7 +217,8 @@ async def _account_cases(harness: Harness, state: str, user: User, scope: str, n
     soon = datetime.fromtimestamp(harness.clock.now + 600, UTC)
     key = await user.key(scope=scope, expires_at=soon if state == "expired" else None)
     made: list[tuple[str, str, Mapping[str, str]]] = [
-        ("jwt", "", bearer(await user.token())),
+        ("jwt", "", bearer(await user.token(resource=PUBLIC_URL))),
+        ("jwt", "plain", bearer(await user.token())),
         ("user_key", "", {"x-api-key": key}),
         ("session", "", _session_headers(await user.session())),
         ("session", "user_key", _session_headers(await user.session(Bearer(key)))),
@@ -449,8 +451,12 @@ async def _mcp_cell(harness: Harness, operation: Operation, case: Case) -> tuple
 
 
 def _comes_in_at_mcp(name: str, case: Case) -> bool:
-    """Whether MCP must agree with the other protocols: it accepts no local admin, and always needs a credential."""
-    return case.state not in LOCAL_ADMIN and (name not in PUBLIC or case.scope is not None)
+    """Whether MCP must agree with the other protocols.
+
+    It accepts neither the local admin nor a token that is not for it, and always needs a credential.
+    """
+    is_accepted = case.state not in LOCAL_ADMIN and case.made_with != "plain"
+    return is_accepted and (name not in PUBLIC or case.scope is not None)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))

@@ -9,12 +9,12 @@ from herod.records import Account, Delegation
 from herod.scopes.principal import ANONYMOUS
 from herod_client.core.key_format import new_id
 from herod_client.core.signing_keys import SigningKey
-from support.herod_in_memory import TCP, Harness, User
+from support.herod_in_memory import PUBLIC_URL, TCP, Harness, User
 
 __all__ = ["APP", "DAYS_90", "ROOT", "app_token", "connect_app"]
 
 APP = "app-of-a-test"
-ROOT = "http://localhost"
+ROOT = PUBLIC_URL
 """The public URL of the harness: its tokens are good everywhere but at `/mcp`."""
 DAYS_90 = 90 * 86_400
 

@@ -23,6 +23,7 @@ from herod.store.memory_store import MemoryStore
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 
+PUBLIC_URL = "http://localhost"
 SECRET = "a secret for tests that is long enough to sign"
 COOKIE = "the cookie of this socket"
 NOW = 1_800_000_000
@@ -157,9 +158,9 @@ class User:
     def basic_header(self) -> dict[str, str]:
         return basic(self.client_id, self.secret)
 
-    async def token(self, scope: str | None = None) -> str:
-        """A fresh access token."""
-        answer = await self.harness.call("token.create", self.basic, scope=scope)
+    async def token(self, scope: str | None = None, *, resource: str | None = None) -> str:
+        """A fresh access token; with `PUBLIC_URL` as its resource it is good at `/mcp` too."""
+        answer = await self.harness.call("token.create", self.basic, scope=scope, resource=resource)
         text: str = answer.access_token
         return text
 
@@ -211,7 +212,7 @@ async def open_harness(
                 graph=ScopeGraph(scopes or {}),
                 networks=networks or frozenset({"*"}),
                 issuer="hero_auth",
-                public_url="http://localhost",
+                public_url=PUBLIC_URL,
                 has_browser_origin=True,
                 aliases=LOOPBACK,
                 own_origins=LOOPBACK,

@@ -18,7 +18,7 @@ from herod.store.store_interface import Writer
 from herod.throttle import limiter
 from herod_client.core.errors import BadToken, RateLimited, Unavailable
 from herod_client.core.key_format import KeyKind, new_client_secret, new_key, new_key_id
-from support.herod_in_memory import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, Harness, User
+from support.herod_in_memory import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, PUBLIC_URL, STRANGER, TCP, Harness, User
 from support.wrong_guesses import ask, uid
 
 
@@ -170,7 +170,10 @@ async def test_a_locked_source_gets_no_answer_to_questions(harness: Harness, que
 async def test_guesses_of_every_way_share_a_count(harness: Harness) -> None:
     """Headers, parameters and questions over REST, forms, JSON-RPC batches and MCP are counted together."""
     key = await harness.user("read")
-    headers = {"authorization": f"Bearer {await key.token()}", "accept": "application/json, text/event-stream"}
+    headers = {
+        "authorization": f"Bearer {await key.token(resource=PUBLIC_URL)}",
+        "accept": "application/json, text/event-stream",
+    }
     batch = [
         {"jsonrpc": "2.0", "id": 1, "method": "auth.verify", "params": {"key": "a"}},
         {"jsonrpc": "2.0", "id": 2, "method": "token.validate", "params": ["b"]},

@@ -1,13 +1,13 @@
-"""MCP: an agent with a token lists the tools and calls one."""
+"""MCP: an agent with a token for it lists the tools and calls one."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from herod_smoke.fixtures import Fixtures, expect
+from herod_smoke.fixtures import Fixtures, SmokeUser, expect
 from herod_smoke.http_connection import Headers, Response, bearer
 
-__all__ = ["call_tool", "mcp"]
+__all__ = ["agent_token", "call_tool", "mcp"]
 
 VERSION: Final = "2025-11-25"
 TOOLS: Final = 10
@@ -15,11 +15,14 @@ TOOLS: Final = 10
 
 def mcp(fixtures: Fixtures) -> None:
     """The server initializes, offers at least ten tools, and answers a call."""
-    who = bearer(fixtures.token(fixtures.user()))
+    user = fixtures.user()
+    who = bearer(agent_token(fixtures, user))
     stranger = _send(fixtures, {}, "initialize", _hello())
     expect(stranger.status == 401, "without a credential an agent is refused", stranger)
     challenge = stranger.headers.get("www-authenticate", "")
     expect("resource_metadata=" in challenge, "the refusal says where to learn more", stranger)
+    plain = _send(fixtures, bearer(fixtures.token(user)), "initialize", _hello())
+    expect(plain.status == 401 and "resource=" in plain.text, "a token for no resource is refused, and why", plain)
     hello = _result(_send(fixtures, who, "initialize", _hello()))
     expect(hello.get("protocolVersion") == VERSION, "the protocol version is agreed on")
     expect(hello.get("serverInfo", {}).get("name"), "the server has a name")
@@ -29,6 +32,13 @@ def mcp(fixtures: Fixtures) -> None:
     status, result = call_tool(fixtures, who, "whoami", {})
     expect(status == 200 and not result.get("isError"), "a tool can be called")
     expect(result.get("structuredContent", {}).get("method") == "jwt", "the tool answers")
+
+
+def agent_token(fixtures: Fixtures, user: SmokeUser) -> str:
+    """Get a token for `/mcp` alone, whose name is in the metadata (RFC 9728)."""
+    metadata = fixtures.connection.ask("GET", "/.well-known/oauth-protected-resource/mcp")
+    expect(metadata.status == 200, "the protected resource's metadata is served", metadata)
+    return fixtures.token(user, resource=metadata.json["resource"])
 
 
 def call_tool(

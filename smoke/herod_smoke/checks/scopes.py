@@ -1,6 +1,6 @@
 """Scopes: a missing scope is refused by every protocol, and no caller can raise its own."""
 
-from herod_smoke.checks.mcp import call_tool
+from herod_smoke.checks.mcp import agent_token, call_tool
 from herod_smoke.fixtures import Fixtures, expect
 from herod_smoke.http_connection import bearer
 
@@ -17,7 +17,7 @@ def scope_denied(fixtures: Fixtures) -> None:
     rpc = fixtures.rpc("users.list", who=who)
     expect(rpc.get("error", {}).get("code") == 4003, "JSON-RPC refuses with 4003")
     expect(rpc["error"]["data"]["code"] == "missing_scope", "JSON-RPC says the same")
-    status, result = call_tool(fixtures, who, "list_users", {})
+    status, result = call_tool(fixtures, bearer(agent_token(fixtures, user)), "list_users", {})
     expect(status == 403 or (status == 200 and result.get("isError") is True), "MCP refuses")
     expect(fixtures.email() and user.email not in str(result), "MCP reveals nothing")
     anonymous = fixtures.api("GET", "/api/v1/users", who={})

@@ -116,8 +116,11 @@ def test_rpc(auth: Daemon, path: str) -> None:
 
 
 def test_mcp(auth: Daemon) -> None:
-    """An agent is initialized and finds the tools."""
-    bearer = as_admin(auth)
+    """An agent with an API key is initialized and finds the tools; a token that is not for `/mcp` is refused there."""
+    signed_in = as_admin(auth)
+    status, key = post(auth, "/api/v1/keys", {"name": "agent", "scope": "admin"}, *signed_in)
+    assert status == 201
+    bearer = ("-H", f"Authorization: Bearer {key['data']['key']}")
     hello = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "agent", "version": "1"}}
     sent = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
     accept = ("-H", "Accept: application/json, text/event-stream")
@@ -125,6 +128,8 @@ def test_mcp(auth: Daemon) -> None:
     assert (status, "tools" in answer["result"]["capabilities"]) == (200, True)
     status, answer = post(auth, "/mcp", {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, *accept, *bearer)
     assert {"add_user", "validate_token"} <= {tool["name"] for tool in answer["result"]["tools"]}
+    status, answer = post(auth, "/mcp", sent, *accept, *signed_in)
+    assert (status, "an API key" in answer["error"]["message"]) == (401, True)
 
 
 def serve(folder: Path, *arguments: str, **more: str) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from herod.scopes.principal import Peer, Source
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, Harness
+from support.connected_apps import app_token, connect_app
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, PUBLIC_URL, Harness
 from support.mcp_agent import INITIALIZE, METADATA, NEW, OLD, TOOLS, ask, send
 
 
@@ -38,6 +39,30 @@ async def test_nobody_comes_in_with_a_bad_one(harness: Harness, name: str) -> No
         f'Bearer realm="herod", error="invalid_token", {METADATA}, scope="read"'
     )
     assert answer.json["id"] == 1
+
+
+@pytest.mark.parametrize("revision", [NEW, OLD])
+async def test_a_token_for_no_resource(harness: Harness, revision: str) -> None:
+    """A token that is not for `/mcp` is refused with how to ask for one that is; keys are accepted as before."""
+    user = await harness.user("read")
+    answer = await ask(harness, "tools/call", {"name": "whoami"}, await user.token(), revision=revision)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"].startswith(f'Bearer realm="herod", error="invalid_token", {METADATA}')
+    error = answer.json["error"]
+    assert f"resource={PUBLIC_URL}/mcp" in error["message"]
+    assert "an API key" in error["message"]
+    assert error["data"]["hint"] == f"herod token issue --resource {PUBLIC_URL}/mcp"
+    for key in (
+        await user.token(resource=f"{PUBLIC_URL}/mcp"),
+        await user.token(resource=PUBLIC_URL),
+        app_token(harness, await connect_app(harness, user)).text,
+        await user.key(),
+        await harness.service_key("read"),
+        LEGACY["admin"],
+    ):
+        assert (await ask(harness, "tools/call", {"name": "whoami"}, key, revision=revision)).status == 200
+    await harness.pipeline.flush(is_last=True)
+    assert "audience" in {row.event.reason for row in harness.store.audit_rows()}
 
 
 async def test_two_credentials(harness: Harness) -> None:
@@ -86,7 +111,7 @@ async def test_the_list_is_what_the_credential_admits(harness: Harness, revision
     """An admin lists all tools, others those they may call, always in the same order."""
     everything = await names(harness, await harness.service_key("admin"), revision)
     assert everything == list(TOOLS)
-    reader = await names(harness, await (await harness.user("read")).token(), revision)
+    reader = await names(harness, await (await harness.user("read")).token(resource=PUBLIC_URL), revision)
     assert reader == [name for name in everything if name in reader]
     assert {"whoami", "health", "create_key", "list_keys", "explain"} <= set(reader)
     assert not {"list_users", "add_user", "delete_user"} & set(reader)
@@ -104,7 +129,7 @@ async def test_a_key_is_not_shown_what_keys_may_not_do(harness: Harness) -> None
 async def test_what_is_listed_can_be_called_and_nothing_else(harness: Harness) -> None:
     """For each kind of credential, the listed tools are exactly those that can be called."""
     user = await harness.user("read")
-    for key in (await harness.service_key("registrar"), await user.token(), await user.key()):
+    for key in (await harness.service_key("registrar"), await user.token(resource=PUBLIC_URL), await user.key()):
         shown = await names(harness, key)
         for name, tool in TOOLS.items():
             arguments = dict(tool.operation.example)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from support.herod_in_memory import Harness
+from support.herod_in_memory import PUBLIC_URL, Harness
 from support.mcp_agent import NEW, OLD, TOOLS, ask, call
 
 
@@ -66,7 +66,7 @@ async def test_errors_are_results(harness: Harness, name: str, arguments: Any, c
 async def test_the_hint_comes_along(harness: Harness) -> None:
     """An error includes the hint with a command that fixes it."""
     user = await harness.user("write", networks=["lab"])
-    result = await call(harness, "explain", await user.token(), operation="users.list")
+    result = await call(harness, "explain", await user.token(resource=PUBLIC_URL), operation="users.list")
     assert result["structuredContent"]["allowed"] is False
     assert result["structuredContent"]["hint"]
 
