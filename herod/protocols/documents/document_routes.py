@@ -19,6 +19,7 @@ from herod.protocols.documents.oauth_metadata import JWKS_PATH, OPENID_PATH, RES
 from herod.protocols.documents.openapi import openapi_document
 from herod.protocols.documents.openrpc import openrpc_document
 from herod.protocols.documents.security_schemes import SCHEMES
+from herod.protocols.documents.server_metadata import AUTHORIZE_PATH
 from herod.protocols.jsonrpc import MAX_BATCH
 from herod.protocols.responses import encode
 
@@ -114,6 +115,14 @@ PAGE: Final[Schema] = {
         },
     },
 }
+AUTHORIZE: Final[Schema] = {
+    **PAGE,
+    "operationId": "authorize",
+    "summary": "Ask a person to let an app act for them, for browsers (RFC 6749, section 4.1).",
+    "description": "An app sends the person's browser here. The answer comes to the app's redirect URI, with `iss`.",
+    "security": [],
+    "responses": {**PAGE["responses"], "303": {"description": "To the consent page, or to the app with an error."}},
+}
 ANSWER: Final = {"$ref": f"{SCHEMAS}RpcAnswer"}
 MESSAGE: Final = {"$ref": f"{SCHEMAS}RpcRequest"}
 BATCH: Final = {"type": "array", "items": MESSAGE, "minItems": 1, "maxItems": MAX_BATCH}
@@ -182,6 +191,7 @@ FURTHER: Final[Mapping[str, Schema]] = {
     "/": {"get": PAGE, **_rpc("rpc_at_root")},
     "/rpc": _rpc("rpc"),
     "/mcp": MCP_ITEM,
+    AUTHORIZE_PATH: {"get": AUTHORIZE},
     SERVER_PATH: _for_all_pages("server_metadata", "Where and how to get tokens (RFC 8414)."),
     OPENID_PATH: _for_all_pages("openid_metadata", "The same, where OpenID Connect clients look (Discovery 1.0)."),
     RESOURCE_PATH: _for_all_pages("resource_metadata", "What herod accepts as a credential (RFC 9728)."),
