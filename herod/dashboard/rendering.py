@@ -39,6 +39,7 @@ SAID: Final = {
     "app-added": "The authenticator app is set up.",
     "app-removed": "The authenticator app is removed.",
     "user-factors": "Their passkeys, app and recovery codes are removed, and their browsers signed out.",
+    "app-disconnected": "The app is disconnected: its access has ended.",
     "peer-allowed": "The rule is in force.",
     "session-ended": "That browser is signed out.",
     "sessions-ended": "All other browsers are signed out.",

@@ -6,7 +6,7 @@ from herod.identity.openid_scopes import EMAIL, GROUPS, OFFLINE_ACCESS, OPENID, 
 from herod.operations.oauth import Choice
 from herod_client.core.scope_graph import ADMIN, READ, REGISTRAR, USER, WRITE
 
-__all__ = ["scope_words"]
+__all__ = ["scope_words", "words_of"]
 
 # name → (what the app may do, what follows from it)
 WORDS: Final = {
@@ -25,7 +25,10 @@ WORDS: Final = {
 
 def scope_words(choice: Choice) -> tuple[str, str]:
     """What a choice is called, and its effect; of scopes that the settings add, only which ones they include."""
-    title, effect = WORDS.get(
-        choice.name, (f"Have the scope {choice.name}", "The services that take it say what it does.")
-    )
+    return words_of(choice.name)
+
+
+def words_of(name: str) -> tuple[str, str]:
+    """What a scope is called, and its effect, as for a choice."""
+    title, effect = WORDS.get(name, (f"Have the scope {name}", "The services that take it say what it does."))
     return title, effect

@@ -10,6 +10,7 @@ from herod.scopes.principal import ANONYMOUS
 from herod_client.core.key_format import new_id
 from herod_client.core.signing_keys import SigningKey
 from support.herod_in_memory import PUBLIC_URL, TCP, Harness, User
+from support.page_visitor import Visitor
 
 __all__ = ["APP", "DAYS_90", "ROOT", "app_token", "connect_app"]
 
@@ -19,7 +20,7 @@ ROOT = PUBLIC_URL
 DAYS_90 = 90 * 86_400
 
 
-async def connect_app(harness: Harness, user: User, scope: str = "read", **changes: Any) -> Delegation:
+async def connect_app(harness: Harness, user: User | Visitor, scope: str = "read", **changes: Any) -> Delegation:
     """Let an app act for an account, as a person's consent does; it may then do what `scope` says for 90 days."""
     account = harness.store.get(Account, user.client_id)
     assert account is not None

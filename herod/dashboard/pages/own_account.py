@@ -1,12 +1,13 @@
-"""Your account: users may change their own password and client secret. Both end their sessions."""
+"""Your account: its password, client secret and second factors, and the apps that act for it."""
 
 from quart import Response as Page
 from quart_trio import QuartTrio
 
+from herod.dashboard.connected_apps import connected_apps
 from herod.dashboard.page_security import never_framed
 from herod.dashboard.pages.sign_in import forget_session, sign_in_page
 from herod.dashboard.pipeline_gateway import Gateway, Visit, asked
-from herod.dashboard.rendering import render
+from herod.dashboard.rendering import render, say
 from herod.dashboard.sign_in_outcome import device_name
 from herod.protocols.challenges import challenges
 from herod.protocols.error_codes import row_of
@@ -21,6 +22,7 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     app.add_url_rule("/ui/account", "account", pages.show)
     app.add_url_rule("/ui/account/password", "account_password", pages.password, methods=["POST"])
     app.add_url_rule("/ui/account/secret", "account_secret", pages.secret, methods=["POST"])
+    app.add_url_rule("/ui/account/apps/<delegation>", "account_disconnect", pages.disconnect, methods=["POST"])
 
 
 class OwnAccountPage:
@@ -68,14 +70,26 @@ class OwnAccountPage:
             is_new=False,
         )
 
+    async def disconnect(self, delegation: str) -> Page:
+        """End what one of the visitor's apps may do."""
+        visit, _ = await self._gateway.submitted()
+        try:
+            await self._gateway.call(visit, "delegations.revoke", id=delegation)
+        except HerodError as error:
+            return await account_page(self._gateway, visit, error)
+        return say(visit, "app-disconnected", "account")
+
 
 async def account_page(gateway: Gateway, visit: Visit, error: HerodError | None = None) -> Page:
     """The page, with the error of one of its forms."""
     status = 200 if error is None else row_of(error).http
-    factors = None
+    factors, apps = None, []
     if visit.who.kind == "account":
         factors = await gateway.call(visit, "factors.get", client_id=visit.who.sub)
-    page = await render("account.html", visit, status=status, error=error, factors=factors, device=device_name(asked()))
+        apps = await connected_apps(gateway, visit, visit.who.sub)
+    page = await render(
+        "account.html", visit, status=status, error=error, factors=factors, apps=apps, device=device_name(asked())
+    )
     page.headers.extend([] if error is None else challenges(error))
     return never_framed(page)
 

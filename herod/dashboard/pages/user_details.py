@@ -7,6 +7,7 @@ from typing import Any
 from quart import Response as Page
 from quart_trio import QuartTrio
 
+from herod.dashboard.connected_apps import connected_apps
 from herod.dashboard.grant_forms import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.pages.own_account import signed_out_page
 from herod.dashboard.pipeline_gateway import Gateway, Visit
@@ -27,6 +28,7 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     pages = UserDetailPages(gateway)
     app.add_url_rule("/ui/users/<id>", "user", pages.show)
     app.add_url_rule("/ui/users/<id>/delete", "user_delete_ask", pages.ask_delete)
+    app.add_url_rule("/ui/users/<id>/apps/<delegation>", "user_disconnect", pages.disconnect, methods=["POST"])
     for name in FORMS:
         app.add_url_rule(f"/ui/users/<id>/{name}", f"user_{name}", getattr(pages, name), methods=["POST"])
 
@@ -86,6 +88,15 @@ class UserDetailPages:
     async def factors(self, id: str) -> Page:
         """Remove its second factors: its person has lost them."""
         return await self._do(id, "factors.reset", "user-factors")
+
+    async def disconnect(self, id: str, delegation: str) -> Page:
+        """End what one of its apps may do."""
+        visit, _ = await self._gateway.submitted()
+        try:
+            await self._gateway.call(visit, "delegations.revoke", id=delegation)
+        except HerodError as error:
+            return await self._page(visit, id, error=error)
+        return say(visit, "app-disconnected", "user", id=id)
 
     async def password(self, id: str) -> Page:
         """Set its password."""
@@ -157,6 +168,7 @@ class UserDetailPages:
         user = await self._gateway.call(visit, "users.get", client_id=id)
         keys = await self._gateway.call(visit, "keys.list", owner=id, order="newest", limit=10)
         factors = await self._gateway.call(visit, "factors.get", client_id=id)
+        apps = await connected_apps(self._gateway, visit, id)
         values: dict[str, Any] = {name: value for name, value in (fields or {}).items() if name not in SECRETS}
         return await render(
             "user.html",
@@ -165,6 +177,7 @@ class UserDetailPages:
             user=user,
             keys=keys.items,
             factors=factors,
+            apps=apps,
             has_more=keys.next_cursor is not None,
             error=error,
             fields=values,
