@@ -33,7 +33,9 @@ class Markup(HTMLParser):
         loads = [value or "" for name, value in attrs if name in ("src", "href", "action", "formaction")]
         if tag in ("b", "iframe") or (tag == "script" and not (given.get("src") or "").startswith("/ui/static/")):
             self.found.append(tag)
-        if any(not value.startswith(("/", "#", "?", "https://", "http://localhost")) for value in loads if value):
+        # The last is the address for an authenticator app, which herod makes, with the email percent-encoded.
+        own = ("/", "#", "?", "https://", "http://localhost", "otpauth://totp/herod:")
+        if any(not value.startswith(own) for value in loads if value):
             self.found.append(f"{tag} {loads}")
         self.found += [name for name, _ in attrs if name.startswith("on") or name == "srcdoc"]
 
