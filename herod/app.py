@@ -299,6 +299,7 @@ async def _make_runtime(
             second_factor=settings.second_factor,
             dynamic_apps=settings.dynamic_apps,
             client_documents=settings.client_documents,
+            approve=settings.approve,
             legacy=legacy_secrets(settings, store.keyring),
             daemon_uid=os.getuid(),
             quotas=settings.quotas,

@@ -15,7 +15,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         source: `uid:N` or an address.
         operation: the operation's name.
         outcome: `ok` or `denied`.
-        reason: why it was denied: an error's reason, from a fixed list.
+        reason: why it was denied: an error's reason, from a fixed list. Of some successes, which way they went.
         target: the id of the changed record.
         count: the number of equal events that this line represents.
         by_admin: the actor held admin, so only age removes the line. Older lines do not have it.

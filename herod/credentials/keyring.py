@@ -52,6 +52,7 @@ class Purpose(StrEnum):
     AUTHORIZATION_CODES = "authorization_codes"
     AUTHORIZATION_REQUESTS = "authorization_requests"
     LANDINGS = "landings"
+    APPROVALS = "approvals"
     LOGOUT_REQUESTS = "logout_requests"
     CHALLENGES = "challenges"
     SIGN_INS = "sign_ins"

@@ -83,6 +83,7 @@ MENU: Final = (
     Entry("resources", "Resources", "box", "resources.count"),
     Entry("legacy", "Legacy secrets", "clock", "legacy.status"),
     Entry("audit", "Audit", "list", "audit.list"),
+    Entry("approvals", "Approvals", "check", "approvals.list"),
     Entry("sessions", "Sessions", "window", "session.list"),
     Entry("explain", "Explain", "question", "access.explain"),
     Entry("connect", "Connect", "terminal", "whoami"),

@@ -45,6 +45,8 @@ SAID: Final = {
     "sessions-ended": "All other browsers are signed out.",
     "peer-removed": "The rule was removed: its next use is refused.",
     "resource-released": "The resource is released.",
+    "approval-approved": "Approved: the app may now do it, once.",
+    "approval-declined": "Declined: the app is told so.",
 }
 
 

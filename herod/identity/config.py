@@ -31,6 +31,7 @@ class Config:
         second_factor: whose accounts must have a second factor (`identity/second_factors.py`).
         dynamic_apps: whether apps may register themselves; see `takes_dynamic_apps`.
         client_documents: whether documents of apps may be fetched, for people who signed in.
+        approve: what an app must let its person approve first (`pipeline/approvals.py`).
         daemon_uid: the uid whose processes are local admin if they send the cookie; so are root's.
         quotas: how much one principal may store or be issued.
     """
@@ -50,6 +51,7 @@ class Config:
     second_factor: Literal["off", "admin", "all"] = "off"
     dynamic_apps: Literal["loopback", "off"] = "loopback"
     client_documents: Literal["on", "off"] = "on"
+    approve: Literal["destructive", "never", "all"] = "destructive"
     legacy: LegacySecrets
     daemon_uid: int
     quotas: QuotaSettings = field(default_factory=QuotaSettings)

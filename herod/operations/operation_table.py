@@ -5,6 +5,7 @@ from types import MappingProxyType, ModuleType
 from typing import Final
 
 from herod.operations.accounts import first_admin, login_and_registration, passwords_and_secrets, user_administration
+from herod.operations.approvals import decisions as approvals
 from herod.operations.apps import registered_apps
 from herod.operations.audit import audit_log
 from herod.operations.delegations import connected_apps
@@ -41,6 +42,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     change_feed,
     userinfo,
     connected_apps,
+    approvals,
     app_sign_out,
     user_administration,
     passwords_and_secrets,

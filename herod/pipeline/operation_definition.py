@@ -132,6 +132,7 @@ class Context(msgspec.Struct, kw_only=True):
         target: id of what is changed, for the audit. The pipeline sets it, or a handler that creates something.
         record: the operation's target, as read outside of the transaction; for limits and preparation.
         counted: the attempts of this call, as the guessing limits count them.
+        said: what a success says in the audit log besides, from a fixed list.
         may_verify: the handler may verify the credential in its parameters, because guesses at it are counted.
         on_commit: what a handler wants done to the memory once its change is committed, and never otherwise.
         refused: set by a handler that refuses and has changed something because of what it was asked, such as to end
@@ -147,6 +148,7 @@ class Context(msgspec.Struct, kw_only=True):
     target: str | None = None
     record: Any = None
     counted: tuple[CountedAttempt, ...] = ()
+    said: str | None = None
     may_verify: bool = False
     on_commit: list[Callable[[], None]] = msgspec.field(default_factory=list)
     refused: HerodError | None = None
@@ -221,6 +223,7 @@ class Operation:
         issues: it issues a credential, which `issued_per_minute` limits: a token, key, secret, session or code.
         openid: only for an app's token with the scope `openid`, also one that is for no resource (`Audience.APP`).
         takes_apps: an app may call it, authenticated as one; everywhere else an app's credential is refused as unknown.
+        destructive: it removes or changes data, as `Tool.destructive` says of a tool: apps must have it approved.
         person: it needs the session of a person (`identity/persons.py`) whose sign-in is at most so many seconds old; 0
             is any age. No other credential is accepted. None: it needs no person.
         enrols: it helps to set up a second factor, so that a person who must have one and has none may call it.
@@ -251,6 +254,7 @@ class Operation:
         media_type: the type of its result, a text, over REST; without it results are JSON.
         is_quiet: counted, not logged.
         credential_field: the parameter that is a credential.
+        secret_fields: the parameters that are secrets: never shown, kept or logged.
         normal_forms: for a command's texts: parameter → the function with which the pipeline normalizes it.
         only_direct: it answers only who reaches herod on this machine, at a loopback name or the Unix socket, and not
             through a proxy. Such an operation has plain routes alone.
@@ -279,6 +283,7 @@ class Operation:
     issues: bool = False
     takes_apps: bool = False
     openid: bool = False
+    destructive: bool = False
     person: int | None = None
     enrols: bool = False
     fresh: int | None = None
@@ -307,8 +312,14 @@ class Operation:
     form: bool = False
     grant_type: str | None = None
     credential_field: str | None = None
+    secret_fields: frozenset[str] = frozenset()
     normal_forms: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     decode: Callable[[bytes], Params] = field(repr=False)
+
+    @property
+    def is_destructive(self) -> bool:
+        """Whether it removes or changes data, while others only add."""
+        return self.destructive or (self.tool is not None and self.tool.destructive)
 
     @property
     def is_by_name(self) -> bool:
@@ -380,6 +391,7 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
         summary=summary,
         routes=tuple(Route(*route.split(" ", 1)) for route in http),
         credential_field=_credential_field(params),
+        secret_fields=_secret_fields(params),
         normal_forms=_normal_forms(name, params) if facts["is_command"] else {},
         decode=msgspec.json.Decoder(params).decode,
         **facts,
@@ -388,11 +400,25 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
 
 def _credential_field(params: type[Params]) -> str | None:
     for name, hint in typing.get_type_hints(params, include_extras=True).items():
-        for part in (hint, *typing.get_args(hint)):
-            for meta in getattr(part, "__metadata__", ()):
-                if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get(CREDENTIAL):
-                    return name
+        for meta in _metas(hint):
+            if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get(CREDENTIAL):
+                return name
     return None
+
+
+def _secret_fields(params: type[Params]) -> frozenset[str]:
+    hints = typing.get_type_hints(params, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if any(_is_secret(meta) for meta in _metas(hint)))
+
+
+def _is_secret(meta: Any) -> bool:
+    return isinstance(meta, msgspec.Meta) and (meta.extra_json_schema or {}).get("format") == "password"
+
+
+def _metas(hint: Any) -> Iterable[Any]:
+    """What a type is annotated with, each part of a union included."""
+    for part in (hint, *typing.get_args(hint)):
+        yield from getattr(part, "__metadata__", ())
 
 
 def _normal_forms(name: str, params: type[Params]) -> Mapping[str, Callable[[str], str]]:

@@ -14,15 +14,18 @@ import msgspec
 import trio
 
 from herod.audit_event import AuditEvent
-from herod.identity.credential_types import Bearer, Presented, SessionCookie
+from herod.identity.credential_types import Presented, SessionCookie
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.admission import admit, admitted, check_direct, check_fresh, check_person
+from herod.pipeline.approvals import ASKED, approval_of, ask_for_approval, check_approved, needs_approval, use_approval
 from herod.pipeline.audit_recorder import AuditRecorder
+from herod.pipeline.audited_calls import event_of, refused_request
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.credential_verification import allow_verification
 from herod.pipeline.denial_queue import DenialQueue
 from herod.pipeline.given_grants import check_given
+from herod.pipeline.given_params import normalized, take_credential
 from herod.pipeline.guessed_credentials import guess_counters
 from herod.pipeline.issue_rate import IssueRate
 from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait
@@ -31,7 +34,7 @@ from herod.pipeline.process.process_state import ProcessState
 from herod.pipeline.process.worker_thread import WorkerThread
 from herod.pipeline.refused_credential_id import presented_id
 from herod.pipeline.targets import find_target
-from herod.records import Account, ApiKey
+from herod.records import Account, ApiKey, Approval
 from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.owned_records import delete_delegations
@@ -55,9 +58,6 @@ logger = logging.getLogger("herod.operations")
 
 # Other writes take place in between.
 EVENTS_AT_ONCE: Final = 500
-
-# What the audit log calls a request that was refused before any operation was called.
-REQUEST: Final = "request"
 
 
 class Pipeline:
@@ -94,7 +94,7 @@ class Pipeline:
             HerodError: the request failed; a denial has been queued for the audit log.
         """
         if operation.credential_field is not None:
-            params, presented = _take_credential(operation, params, presented)
+            params, presented = take_credential(operation, params, presented)
         context = self._context(source)
         try:
             check_direct(context, operation)
@@ -188,16 +188,7 @@ class Pipeline:
             reason: why, from a fixed list.
         """
         self.runtime.counters["denials"] += 1
-        event = AuditEvent(
-            at=self._clock(),
-            actor=ANONYMOUS.id,
-            method=ANONYMOUS.method,
-            source=source.label,
-            operation=REQUEST,
-            outcome="denied",
-            reason=reason,
-        )
-        self.denials.add(event, share=share_of(source))
+        self.denials.add(refused_request(source, reason, now=self._clock()), share=share_of(source))
 
     def now(self) -> int:
         """Unix seconds, by the pipeline's clock."""
@@ -239,15 +230,45 @@ class Pipeline:
     async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         if not operation.is_command:
             return operation.handler(self.store, context, params)
-        params = _normalized(operation, params)
+        params = normalized(operation, params)
         if isinstance(operation.target, Target):  # refused before any slow work, and checked again after it
             context.record = find_target(self.store, context, operation.target, params)
+        if needs_approval(context, operation):
+            await self._wait_for_person(context, operation, presented, params)
         attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
         if attempt is None:
             return await self._change(context, operation, presented, params)
         async with self.attempts.counting(attempt, context.now) as counted:
             context.counted += (counted,)
             return await self._change(context, operation, presented, params)
+
+    async def _wait_for_person(
+        self, context: Context, operation: Operation, presented: Presented | None, params: Params
+    ) -> None:
+        """Refuse a call until its person has approved it; they are asked if they were not yet.
+
+        Raises:
+            ApprovalRequired, TargetDenied, RateLimited: it is not approved.
+        """
+        approval = approval_of(self.store, context, operation, params, context.record)
+        if approval is None:
+            approval = await self.store.write(partial(self._ask_person, context, operation, presented, params))
+            self.runtime.counters["approvals_asked"] += 1
+        check_approved(context, approval)
+
+    def _ask_person(
+        self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
+    ) -> Approval:
+        context.now = self._clock()
+        self._admit(tx, context, operation, identify(tx, self.runtime, presented, context.source, context.now))
+        before = tx.revision
+        record = find_target(tx, context, operation.target, params) if isinstance(operation.target, Target) else None
+        approval = ask_for_approval(tx, context, operation, params, record)
+        if tx.revision != before:
+            event = event_of(operation, context, outcome="ok", target=approval.id)
+            asked = msgspec.structs.replace(event, operation=ASKED)
+            self.trail.record(tx, asked, source=share_of(context.source), is_own_row=True)
+        return approval
 
     async def _find(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, counter: Counter
@@ -289,7 +310,7 @@ class Pipeline:
         try:
             result = await self.store.write(partial(self._run, context, operation, presented, params))
         except Unavailable as error:
-            if operation.unwritten is None:
+            if operation.unwritten is None or needs_approval(context, operation):
                 raise
             self._hold_in_memory(context, operation, params, operation.unwritten)
             raise in_force_until_restart(error) from error
@@ -315,10 +336,13 @@ class Pipeline:
         for counted in context.counted:
             self.attempts.settle(tx, counted)
         if context.refused is not None:
-            event = _event(operation, context, outcome="denied", reason=context.refused.reason, target=context.target)
+            reason = context.refused.reason
+            event = event_of(operation, context, outcome="denied", reason=reason, target=context.target)
             self.trail.record(tx, event, source=share_of(context.source), is_own_row=True)
         elif (has_changed and not operation.is_routine) or operation.always_audited:
-            event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
+            event = event_of(
+                operation, context, outcome="ok", reason=context.said, target=context.target, by_admin=is_admin(context)
+            )
             is_own_row = has_changed or operation.needs == ADMIN
             self.trail.record(tx, event, source=share_of(context.source), is_own_row=is_own_row)
         return result
@@ -342,8 +366,10 @@ class Pipeline:
         """Run a command's handler on its target, after checking it again, and check what the handler changed."""
         if isinstance(operation.target, Target):
             record = find_target(tx, context, operation.target, params)
+            use_approval(tx, context, operation, params, record)
             result = operation.handler(tx, context, params, record)
         else:
+            use_approval(tx, context, operation, params, None)
             record, result = None, operation.handler(tx, context, params)
         if isinstance(operation.gives, type):
             check_given(tx, context, operation, record)
@@ -411,59 +437,10 @@ class Pipeline:
         target = context.target
         if target is None and context.principal is ANONYMOUS:
             target = presented_id(self.store, presented)
-        event = _event(operation, context, outcome="denied", reason=error.reason, target=target)
+        event = event_of(operation, context, outcome="denied", reason=error.reason, target=target)
         self.denials.add(event, share=share_of(context.source))
 
 
 def _append(events: list[AuditEvent], tx: Writer) -> None:
     for event in events:
         tx.audit(event)
-
-
-def _event(
-    operation: Operation,
-    context: Context,
-    *,
-    outcome: str,
-    reason: str | None = None,
-    target: str | None = None,
-    by_admin: bool = False,
-) -> AuditEvent:
-    return AuditEvent(
-        at=context.now,
-        actor=_actor(context.principal),
-        method=context.principal.method,
-        source=context.source.label,
-        operation=operation.name,
-        outcome=outcome,
-        reason=reason,
-        target=target,
-        by_admin=by_admin,
-    )
-
-
-def _actor(principal: Principal) -> str:
-    """The principal's id in the audit log: of an app, whose id may have a kilobyte, the beginning."""
-    return principal.credential if principal.kind is PrincipalKind.APP else principal.id
-
-
-def _normalized(operation: Operation, params: Params) -> Params:
-    """A command's parameters with each text normalized.
-
-    Raises:
-        InvalidRequest: one of them is invalid.
-    """
-    given = {name: getattr(params, name) for name in operation.normal_forms}
-    changes = {name: operation.normal_forms[name](text) for name, text in given.items() if isinstance(text, str)}
-    return msgspec.structs.replace(params, **changes) if changes else params
-
-
-def _take_credential(
-    operation: Operation, params: Params, presented: Presented | None
-) -> tuple[Params, Presented | None]:
-    """A credential among the parameters overrides the header's and never reaches the handler."""
-    name = operation.credential_field
-    text = getattr(params, name) if name is not None else None
-    if name is None or text is None:
-        return params, presented
-    return msgspec.structs.replace(params, **{name: None}), Bearer(text)

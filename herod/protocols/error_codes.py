@@ -17,6 +17,7 @@ __all__ = [
     "PARSE_ERROR",
     "REQUEST_CODES",
     "UNSUPPORTED_VERSION",
+    "URL_ELICITATION_REQUIRED",
     "Row",
     "mcp_status",
     "row_of",
@@ -77,6 +78,8 @@ INVALID_PARAMS: Final = -32602
 # MCP 2026-07-28, "Error Codes"
 HEADER_MISMATCH: Final = -32020
 UNSUPPORTED_VERSION: Final = -32022
+# MCP 2025-11-25, "URL Elicitation Required Error"
+URL_ELICITATION_REQUIRED: Final = -32042
 
 
 def row_of(error: HerodError) -> Row:

@@ -11,7 +11,7 @@ import msgspec
 from herod.protocols.decode import JSON_TYPES, require_json
 from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, PARSE_ERROR, row_of
 from herod.protocols.http import Request
-from herod.protocols.responses import encode
+from herod.protocols.responses import encode, error_details
 from herod.protocols.strict_json import json_fault, read_json
 from herod_client.core.errors import HerodError, InvalidRequest, UnsupportedEncoding
 
@@ -133,7 +133,7 @@ def id_of(call: Call) -> bytes:
 
 def herod_error(error: HerodError, request_id: bytes) -> bytes:
     """The response object for an operation's error."""
-    data = {"code": error.code} if error.hint is None else {"code": error.code, "hint": error.hint}
+    data = {"code": error.code, **error_details(error)}
     body = encode({"code": row_of(error).rpc, "message": error.message, "data": data})
     return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (body, request_id)
 

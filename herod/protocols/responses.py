@@ -12,6 +12,7 @@ from herod.protocols.error_codes import row_of
 from herod.protocols.http import NO_STORE, Response
 from herod.store.store_interface import Page
 from herod_client.core.errors import (
+    ApprovalRequired,
     HerodError,
     MethodNotAllowed,
     RateLimited,
@@ -28,6 +29,7 @@ __all__ = [
     "encode",
     "envelope_error",
     "enveloped",
+    "error_details",
     "error_headers",
     "is_enveloped",
     "json_response",
@@ -100,8 +102,13 @@ def oauth_error(
 
 
 def _error(error: HerodError) -> dict[str, str]:
-    body = {"code": error.code, "message": error.message}
-    return body if error.hint is None else {**body, "hint": error.hint}
+    return {"code": error.code, "message": error.message, **error_details(error)}
+
+
+def error_details(error: HerodError) -> dict[str, str]:
+    """What an error says to programs besides its code and message."""
+    details = {} if error.hint is None else {"hint": error.hint}
+    return {**details, "url": error.url} if isinstance(error, ApprovalRequired) else details
 
 
 def error_headers(

@@ -4,6 +4,7 @@ A record is immutable; a change replaces it. Fields may be added with a default;
 """
 
 from herod.records.accounts_and_keys import REGISTERED, SERVICE_KEYS, Account, ApiKey
+from herod.records.approvals import Approval
 from herod.records.apps import App, app_lookup
 from herod.records.delegations import Delegation
 from herod.records.factors import Passkey, RecoveryCodes, TotpFactor, UsedChallenge
@@ -22,6 +23,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "App",
+    "Approval",
     "AuthorizationCode",
     "ClockRecord",
     "Delegation",
@@ -66,6 +68,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Delegation,
     AuthorizationCode,
     TokenFamily,
+    Approval,
     Passkey,
     TotpFactor,
     RecoveryCodes,

@@ -276,6 +276,11 @@ class Settings:
         "Copies of well-known agents' documents come with herod.",
         default="on",
     )
+    approve: Literal["destructive", "never", "all"] = setting(
+        choice("destructive", "never", "all"),
+        "What an app must let its person approve first: what removes or changes data, nothing, or every change.",
+        default="destructive",
+    )
     bootstrap_admin_key: str | None = setting(
         TEXT, "Create a service key of this name with scope admin, once.", metavar="NAME", parse=_key_name
     )

@@ -15,6 +15,7 @@ from herod.records import (
     Account,
     ApiKey,
     App,
+    Approval,
     AuthorizationCode,
     Delegation,
     Deletion,
@@ -45,7 +46,7 @@ R = TypeVar("R", bound=Record)
 
 OWNED: Final[Mapping[type[Record], tuple[type[Record], ...]]] = {
     Account: (Passkey, TotpFactor, RecoveryCodes, ApiKey, Session, Delegation),
-    Delegation: (AuthorizationCode, TokenFamily, Revocation),  # all tokens of a delegation end with it
+    Delegation: (AuthorizationCode, TokenFamily, Approval, Revocation),  # all tokens of a delegation end with it
 }
 """Record type → the types whose records are deleted with their owner."""
 # The most records that one transaction deletes: about 10 ms.

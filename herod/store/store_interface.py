@@ -13,6 +13,7 @@ import msgspec
 from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
 from herod.records import (
+    Approval,
     AuthorizationCode,
     Delegation,
     GuessCount,
@@ -63,6 +64,7 @@ PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
     (Revocation, EXPIRED_KEPT_SECONDS),
     (Delegation, EXPIRED_KEPT_SECONDS),
     (GuessCount, 0),
+    (Approval, 0),  # an app may ask for many, and one that is missing is asked for again
     (AuthorizationCode, EXPIRED_KEPT_SECONDS),
     (TokenFamily, EXPIRED_KEPT_SECONDS),
     (UsedChallenge, EXPIRED_KEPT_SECONDS),

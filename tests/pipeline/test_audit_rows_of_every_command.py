@@ -37,7 +37,7 @@ DONE_ONCE: Final = {
     "users.disable", "users.enable", "users.scope", "users.update",
     "apps.add", "apps.update", "apps.enable", "apps.disable", "apps.delete",
     "factors.reset", "passkeys.delete", "passkeys.enrol", "passkeys.rename", "session.confirm", "session.passkey",
-    "totp.disable", "totp.enable",
+    "totp.disable", "totp.enable", "approvals.decide",
 }  # fmt: skip
 # These do something each time: a new record, a new secret, or the end of all sessions.
 DONE_EACH_TIME: Final = {

@@ -31,6 +31,7 @@ GIVING = sorted(name for name in COMMANDS if isinstance(OPERATIONS[name].gives, 
 GIVING_NOTHING = {
     "apps.delete",
     "apps.disable",
+    "approvals.decide",
     "auth.remove_key",
     "delegations.revoke",
     "keys.delete",

@@ -12,9 +12,10 @@ import pytest
 
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.approvals import MAX_SHOWN
 from herod.pipeline.pagination import MAX_PAGE_BYTES, ByteBudget, fill_page
 from herod.pipeline.text_normalization import MAX_NAME
-from herod.records import Account, ApiKey, Passkey, PeerRule, Revocation, Session
+from herod.records import Account, ApiKey, Approval, Passkey, PeerRule, Revocation, Session
 from herod.settings import QUOTAS
 from herod.store.store_interface import MAX_PAGE, Page, Writer
 from herod_client.core.errors import InvalidRequest
@@ -22,6 +23,7 @@ from store.samples import app, event
 from support.connected_apps import connect_app
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, Harness, User, open_harness
 from support.persons import new_person
+from support.waiting_calls import waiting_call
 
 # The longest possible names, and the largest number of them.
 FATTEST = tuple(sorted(f"{number:02}{'n' * 62}" for number in range(64)))
@@ -131,6 +133,25 @@ async def test_connected_apps(harness: Harness) -> None:
     await harness.store.write(put)
     found, pages = await walk(harness, "delegations.list", user.basic)
     assert [app.id for app in found] == [one.id, *(f"{number:03}" for number in range(150))]
+    assert pages > 3
+
+
+async def test_approvals(harness: Harness) -> None:
+    """Calls of several apps that wait, with many long parameters, are split into pages, oldest first."""
+    user = await harness.user()
+    one = harness.store.get(Approval, await waiting_call(harness, user))
+    other = await connect_app(harness, user, "read", app="another")
+    assert one is not None
+    shown = tuple((f"parameter {number}", "\u2764" * MAX_SHOWN) for number in range(12))
+
+    def put(tx: Writer) -> None:
+        for number in range(100):
+            changes = {"delegation": other.id if number % 3 else one.delegation, "shown": shown}
+            tx.put(msgspec.structs.replace(one, id=f"{number:03}", created_at=one.created_at - 100 + number, **changes))
+
+    await harness.store.write(put)
+    found, pages = await walk(harness, "approvals.list", user.basic)
+    assert [waiting.id for waiting in found] == [*(f"{number:03}" for number in range(100)), one.id]
     assert pages > 3
 
 
@@ -328,6 +349,7 @@ def test_every_list_is_bounded_here() -> None:
     """Every operation that answers with a page is covered above; a new one needs its own test."""
     paged = {one.name for one in OPERATIONS.values() if getattr(one.result, "__origin__", None) is Page}
     assert paged == {
+        "approvals.list",
         "apps.list", "audit.list", "delegations.list", "keys.list", "legacy.status", "peers.list", "resources.list",
     "passkeys.list",
         "session.list",

@@ -271,7 +271,7 @@ async def test_what_is_no_name_is_not_there(harness: Harness) -> None:
 # Ids of what has no name, or none that its holder chose.
 NAMELESS = {
     "legacy.promote id", "oauth.authorize client_id", "openid.logout client_id", "session.end id",
-    "passkeys.delete id", "passkeys.rename id",
+    "passkeys.delete id", "passkeys.rename id", "approvals.get id", "approvals.decide id",
 }  # fmt: skip
 IDS = [
     (one.name, field)

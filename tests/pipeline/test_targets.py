@@ -15,6 +15,7 @@ from herod_client.core.scope_graph import ADMIN
 from support.connected_apps import connect_app
 from support.herod_in_memory import TCP, Harness, User
 from support.persons import equipped_person, new_person, params_of_person
+from support.waiting_calls import waiting_call
 
 TARGETED = sorted(name for name, one in OPERATIONS.items() if isinstance(one.target, Target))
 # Each has its reason in the table. Losing a target must fail a test.
@@ -47,9 +48,9 @@ WITHOUT = {
 }
 # Found by a tenant's secret, so an owner never holds more, and a foreign one is not found.
 BY_SECRET = {"resources.release", "resources.update"}
-# A person's own account, and their own passkeys: nobody else's can be named, or found.
+# A person's own account, passkeys, and calls that wait for them: nobody else's can be named, or found.
 OWN_ACCOUNT = {"passkeys.enrol", "recovery.renew", "totp.disable", "totp.enable"}
-OWN = {*OWN_ACCOUNT, "passkeys.delete", "passkeys.rename"}
+OWN = {*OWN_ACCOUNT, "approvals.decide", "passkeys.delete", "passkeys.rename"}
 # Their reference need not exist: a first rule, or one's own key.
 OPTIONAL = {"keys.create", "peers.allow"}
 
@@ -98,6 +99,10 @@ async def _passkey(harness: Harness, scope: str) -> dict[str, Any]:
     return {"id": (await person.call("passkeys.list")).items[0].id}
 
 
+async def _approval(harness: Harness, scope: str) -> dict[str, Any]:
+    return {"id": await waiting_call(harness, await harness.user(scope))}
+
+
 async def _equipped(harness: Harness, scope: str) -> dict[str, Any]:
     return {"client_id": (await equipped_person(harness, "other@example.org", scope=scope)).id}
 
@@ -123,6 +128,7 @@ def made_by(name: str) -> Make:
     assert isinstance(target, Target)
     return {
         "account": _account,
+        "approval": _approval,
         "connected app": _connected_app,
         "key": _key,
         "service key": _service_key,

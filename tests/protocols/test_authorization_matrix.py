@@ -58,13 +58,14 @@ AUTHENTICATED: Final = {
     "token.create", "session.create", "session.delete", "token.changes",
     "session.code", "session.list", "session.end", "session.end_all", "delegations.list", "delegations.get",
     "delegations.revoke",
-    "session.resume",
+    "session.resume", "approvals.list", "approvals.get",
     "factors.get",
 }  # fmt: skip
 # only by the session of a person
 PERSON: Final = {
     "passkeys.begin", "passkeys.enrol", "passkeys.list", "passkeys.rename", "passkeys.delete", "totp.begin",
     "totp.enable", "totp.disable", "recovery.renew", "oauth.consent", "oauth.allow", "oauth.continue", "oauth.deny",
+    "approvals.decide",
 }  # fmt: skip
 OPENID: Final = {"openid.userinfo"}
 # An app calls them, authenticated as one, and nobody else.
@@ -109,6 +110,8 @@ NOT_BY_APPS: Final = {
     "apps.rotate_secret", "apps.enable", "apps.disable", "apps.delete", "delegations.revoke",
     "factors.reset",
 }  # fmt: skip
+# refused to them until their person has approved the call
+APPROVED: Final = {"resources.update", "resources.release"}
 RELAYED: Final = {"x-forwarded-for", "via", "forwarded"}
 # Cases that are the local admin, whom MCP does not accept.
 LOCAL_ADMIN: Final = {"local admin", "root with the cookie"}
@@ -193,7 +196,8 @@ def _is_admitted(name: str, case: Case) -> bool:
 def _is_narrower(name: str, case: Case) -> bool:
     """Whether the credential may not call it although its scope would do."""
     is_by_user_key = "user_key" in {case.kind, case.made_with}
-    return (name in NOT_BY_USER_KEYS and is_by_user_key) or (name in NOT_BY_APPS and case.made_with == "delegation")
+    is_by_app = case.made_with == "delegation"
+    return (name in NOT_BY_USER_KEYS and is_by_user_key) or (name in NOT_BY_APPS | APPROVED and is_by_app)
 
 
 def _is_an_app(case: Case) -> bool:

@@ -42,6 +42,7 @@ PUBLISHED = {
     "TargetDenied": ("target_denied", 403, 4003, "unauthorized_client"),
     "SecondFactorNeeded": ("second_factor_needed", 401, 4001, "invalid_client"),
     "SecondFactorMissing": ("second_factor_missing", 403, 4003, "unauthorized_client"),
+    "ApprovalRequired": ("approval_required", 403, 4003, "unauthorized_client"),
     "PersonNeeded": ("person_needed", 403, 4003, "unauthorized_client"),
     "NotFound": ("not_found", 404, 4004, "invalid_request"),
     "Conflict": ("conflict", 409, 4009, "invalid_request"),
@@ -65,6 +66,8 @@ def make(kind: type[HerodError]) -> HerodError:
         return errors.RateLimited("Slow down.", retry_after=7)
     if kind is errors.MethodNotAllowed:
         return errors.MethodNotAllowed("No.", allowed=("GET", "HEAD"))
+    if kind is errors.ApprovalRequired:
+        return errors.ApprovalRequired("No.", url="http://localhost/ui/approvals/x", id="x")
     if kind is errors.FutureToken:
         return errors.FutureToken("No.", begins=1_800_000_000)
     if kind is errors.MissingScope:

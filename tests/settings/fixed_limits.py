@@ -145,6 +145,13 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds after a sign-in in which one sets a password or client secret, approves and enrols": (
             "herod.identity.persons:RECENT_SECONDS"
         ),
+        "seconds that an app's call waits for its person, and in which the app may repeat one that was approved": (
+            "herod.pipeline.approvals:APPROVAL_SECONDS"
+        ),
+        "calls of one app for one account that wait, or were approved and not repeated yet": (
+            "herod.pipeline.approvals:MAX_OPEN"
+        ),
+        "characters of a parameter of such a call that its page shows": "herod.pipeline.approvals:MAX_SHOWN",
         "seconds for which a form is kept that needed a new sign-in first": (
             "herod.dashboard.unsent_forms:UNSENT_SECONDS"
         ),
@@ -519,6 +526,7 @@ NO_LIMITS: Final = frozenset(
         "herod.operations.system.admin_warnings:CERTIFICATE_SECONDS",
         "herod.operations.system.admin_warnings:LEGACY_SECONDS",
         "herod.operations.tokens.change_feed:RETRY_SECONDS",
+        "herod.pipeline.approvals:_ID_CHARACTERS",
         "herod.server.sockets.listeners:_SUN_PATH_BYTES",
         "herod.server.sockets.listeners:_TEMPORARY_NAME_BYTES",
         "herod.server.sockets.peer_credentials:_GROUP_BYTES",

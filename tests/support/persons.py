@@ -10,6 +10,7 @@ from herod_client.core.errors import SecondFactorNeeded
 from support.herod_in_memory import PASSWORD, TCP, Harness, User
 from support.soft_authenticator import SoftAuthenticator
 from support.totp_app import TotpApp
+from support.waiting_calls import waiting_call
 
 __all__ = ["Person", "equipped_person", "new_person", "params_of_person"]
 
@@ -109,6 +110,8 @@ async def params_of_person(person: Person, name: str, params: dict[str, Any]) ->
         case "totp.enable":
             begun = await person.call("totp.begin")
             return {**params, "setup": begun.setup, "otp": TotpApp(begun.address).code(harness.clock.now)}
+        case "approvals.decide":
+            return {**params, "id": await waiting_call(harness, person.user)}
         case "session.passkey":
             await person.enrol(device, "another")
             begun = await harness.call("session.passkey_begin", None, TCP)

@@ -272,6 +272,7 @@ def resources_check(reader: Reader, context: Context, params: ResourceRef) -> Ch
 @command(
     "resources.update",
     credential=False,
+    destructive=True,
     needs=USER,
     example={"sid": EXAMPLE_ID, "secret": "what the tenant chose", "name": "web 2"},
     http=("PATCH /api/v1/resources/{sid}",),
@@ -295,6 +296,7 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource, resou
 @command(
     "resources.release",
     credential=False,
+    destructive=True,
     needs=USER,
     example={"sid": EXAMPLE_ID, "secret": "what the tenant chose"},
     http=("DELETE /api/v1/resources/{sid}",),

@@ -55,6 +55,7 @@ TAGS: Final[Mapping[str, str]] = {
     "access": "Explanations of authorization decisions.",
     "audit": "What was done and what was refused, and verification that the log is intact.",
     "delegations": "Connected apps: what people let apps do in their name.",
+    "approvals": "What apps asked for and a person must approve first.",
     "documents": "Documents that describe herod, and the endpoints of other protocols.",
     "factors": "Second factors: passkeys, authenticator apps and recovery codes, mostly changed by their person.",
     "keys": "API keys: a user key has at most its owner's grants; a service key has its own.",

@@ -7,6 +7,8 @@ The rules of this endpoint:
   admin because of where it runs.
 - A tool that the credential's scope does not admit is not listed, and calling it is a 403 that names the scope (MCP
   2026-07-28, "Scope Challenge Handling"): another credential would work.
+- What a person must approve first is asked of the client by its revision's URL elicitation, if it declared that it can
+  send its person to a URL (`elicitation.py`). The client then repeats the call.
 - Every other refusal is a tool result with `isError`, whose text is the JSON of code, message and hint, so that the
   agent can read it and correct its call. It has no `structuredContent`, because clients validate that against the
   tool's output schema.
@@ -27,7 +29,14 @@ from herod.protocols.challenges import ProtectedResource
 from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import decode_params
 from herod.protocols.documents.oauth_metadata import resource_metadata_url
-from herod.protocols.error_codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
+from herod.protocols.error_codes import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    URL_ELICITATION_REQUIRED,
+    mcp_status,
+    row_of,
+)
 from herod.protocols.http import Request, Response
 from herod.protocols.jsonrpc_messages import (
     NULL,
@@ -40,6 +49,14 @@ from herod.protocols.jsonrpc_messages import (
     read_body,
     read_call,
 )
+from herod.protocols.mcp.elicitation import (
+    SESSION_HEADER,
+    can_open_urls,
+    elicitation,
+    has_answers,
+    input_required,
+    session_of,
+)
 from herod.protocols.mcp.protocol_versions import (
     HANDSHAKE,
     MODERN,
@@ -51,10 +68,10 @@ from herod.protocols.mcp.protocol_versions import (
 from herod.protocols.mcp.tools import McpTool, make_tools
 from herod.protocols.parameter_faults import parameter_fault
 from herod.protocols.refused_requests import note_refusal
-from herod.protocols.responses import check_answer, encode, error_headers, json_response
+from herod.protocols.responses import check_answer, encode, error_details, error_headers, json_response
 from herod.protocols.strict_json import json_fault
 from herod.scopes.decisions import Access
-from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, Unauthenticated
+from herod_client.core.errors import ApprovalRequired, HerodError, InvalidRequest, MissingScope, Unauthenticated
 from herod_client.core.scope_graph import READ
 
 __all__ = ["McpEndpoint"]
@@ -127,7 +144,7 @@ class McpEndpoint:
 
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
         """Answer one message."""
-        request_id, status = NULL, None
+        request_id, status, session = NULL, None, None
         try:
             presented = request_credential(request.headers, may_be_local_admin=False)
             asker = McpCaller(presented, request)
@@ -144,6 +161,7 @@ class McpEndpoint:
                 if asker.revision != MODERN:
                     status = 200  # 404 would tell these clients that their session has ended
                 result, is_quiet = await self._answer(call, asker)
+                session = session_of(call) if call.method == "initialize" else None
             except RpcError:
                 await self._check_known(asker)  # a bad credential is refused first, whatever else is wrong
                 raise
@@ -159,7 +177,11 @@ class McpEndpoint:
             return Response(row_of(error).http, herod_error(error, request_id), headers)
         if asker.revision == MODERN:
             result = {"resultType": "complete", **result, "_meta": {SERVER_INFO: self._info}}
-        return json_response(b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (encode(result), request_id), is_quiet=is_quiet)
+        body = b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (encode(result), request_id)
+        answer = json_response(body, is_quiet=is_quiet)
+        if session is None:
+            return answer
+        return msgspec.structs.replace(answer, headers=(*answer.headers, (SESSION_HEADER, session)))
 
     async def _answer(self, call: Call, asker: McpCaller) -> tuple[dict[str, Any], bool]:
         """The result of one request, and whether to omit it from the access log."""
@@ -219,6 +241,8 @@ class McpEndpoint:
             content = _content(tool, result)
         except (Unauthenticated, MissingScope):
             raise  # refuse the whole request, without a tool result: another credential may work
+        except ApprovalRequired as error:
+            return _ask_person(error, call, asker), operation.is_quiet
         except HerodError as error:
             return _refused(error), operation.is_quiet
         return content, operation.is_quiet
@@ -275,9 +299,22 @@ def _content(tool: McpTool, result: Any) -> dict[str, Any]:
     return {"content": content, "structuredContent": msgspec.Raw(body), "isError": False}
 
 
+def _ask_person(error: ApprovalRequired, call: Call, asker: McpCaller) -> dict[str, Any]:
+    """The result that sends the client's person to the page where they decide.
+
+    Raises:
+        RpcError: the client's revision asks by an error.
+    """
+    is_modern = asker.revision == MODERN
+    # One that was sent there already, and whose person has not decided yet, would send them again and again.
+    if not can_open_urls(call, asker.request.headers, is_modern=is_modern) or has_answers(call):
+        return _refused(error)
+    if is_modern:
+        return input_required(error)
+    raise RpcError(URL_ELICITATION_REQUIRED, error.message, data=elicitation(error))
+
+
 def _refused(error: HerodError) -> dict[str, Any]:
     """A tool result that reports an error to the agent."""
-    said = {"code": error.code, "message": error.message}
-    if error.hint is not None:
-        said["hint"] = error.hint
+    said = {"code": error.code, "message": error.message, **error_details(error)}
     return {"content": [{"type": "text", "text": encode(said).decode()}], "isError": True}

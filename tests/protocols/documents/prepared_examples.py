@@ -13,12 +13,13 @@ from herod.operations.legacy.legacy_secret_promotion import EXAMPLE_LEGACY
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.parameter_types import EXAMPLE_ID
-from herod.records import Account, ApiKey, App, Delegation, PeerRule, Record, Resource
+from herod.records import Account, ApiKey, App, Approval, Delegation, PeerRule, Record, Resource
 from herod.scopes.decisions import Access
 from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import Harness, User, bearer
 from support.oauth_app import TOGETHER, Connecting, connecting
 from support.persons import equipped_person, params_of_person
+from support.waiting_calls import waiting_call
 
 __all__ = ["Prepared", "prepare"]
 
@@ -71,6 +72,7 @@ async def prepare(harness: Harness, operation: Operation) -> Prepared:
     app = await harness.admin("apps.add", name="an app", redirect_uris=["https://app.example.org/callback"])
     await _rename(harness, App, app.client_id, EXAMPLE_ID)
     await _rename(harness, Delegation, (await connect_app(harness, user)).id, EXAMPLE_ID)
+    await _rename(harness, Approval, await waiting_call(harness, user), EXAMPLE_ID)
     owner = await harness.user("user")
     claimed = await harness.call(
         "resources.claim", owner.basic, kind="vm", name="web 1", secret=TENANT, attributes={"cpus": 2}

@@ -8,6 +8,7 @@ a daemon or a command. Status codes are in `protocols/error_codes.py`, not here.
 from typing import ClassVar, Final
 
 __all__ = [
+    "ApprovalRequired",
     "BadCredentials",
     "BadToken",
     "CeilingExceeded",
@@ -256,6 +257,22 @@ class TargetDenied(PermissionDenied):
     """The account or key to be changed holds more than the caller."""
 
     code = "target_denied"
+
+
+class ApprovalRequired(PermissionDenied):
+    """An app asked for what its person must approve first; once they have, the same call succeeds.
+
+    Attributes:
+        url: public: the page on which the person decides.
+        id: the approval's, if there is one.
+    """
+
+    code = "approval_required"
+
+    def __init__(self, message: str, *, url: str, id: str = "") -> None:
+        super().__init__(message)
+        self.url = url
+        self.id = id
 
 
 class PersonNeeded(PermissionDenied):
