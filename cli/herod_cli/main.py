@@ -31,6 +31,7 @@ PLACES: Final = {
     "key": ("herod_cli.commands.key", "API keys: create, verify, rotate, disable, delete."),
     "token": ("herod_cli.commands.token", "Access tokens: issue, validate, inspect, revoke."),
     "app": ("herod_cli.commands.app", "Apps that people sign in to with herod."),
+    "approval": ("herod_cli.commands.approval", "What your apps ask you to allow."),
     "peer": ("herod_cli.commands.peer", "Local users and groups that need no key."),
     "resource": ("herod_cli.commands.resource", "Resources that services keep for tenants, opened by a secret."),
     "audit": ("herod_cli.commands.audit", "The audit log: what was done, tried and refused, and by whom."),

@@ -72,6 +72,7 @@ WANTED = {
         "connected",
         "disconnect",
     ],
+    "approval": ["list"],
     "peer": ["allow", "list", "remove"],
     "resource": ["claim", "list", "get", "check", "update", "release"],
     "audit": ["list", "verify"],

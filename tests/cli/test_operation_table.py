@@ -27,6 +27,8 @@ WITHOUT: Final = {
     "register": "for people who have no account yet",
     "token.create": "`herod token issue` posts to its route",
     "token.changes": "for verifiers",
+    "approvals.get": "`herod approval list` shows them",
+    "approvals.decide": "a person decides, in a browser",
     "auth.verify": "of Hero Supervisor",
     "auth.create_key": "of Hero Supervisor",
     "auth.list_keys": "of Hero Supervisor",

@@ -27,6 +27,7 @@ COMMANDS: Final = {
         "app": "list",
         "peer": "list",
         "resource": "list vm --secret -",
+        "approval": "list",
         "audit": "list",
         "legacy": "status",
         "explain": "--scope read",
