@@ -137,7 +137,7 @@ FIELDS: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "client_id": ids,
     "id": ids,
     "owner": st.one_of(st.none(), ids, emails),
-    "kind": st.sampled_from([None, "user", "service", "admin", mark("user_key")]),
+    "kind": st.sampled_from([None, "user", "service", "admin", "volume"]),
     "expires_at": st.sampled_from(
         [
             None,
@@ -164,8 +164,8 @@ FIELDS: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "principal": st.one_of(st.none(), ids, emails),
     "operation": st.sampled_from([None, "users.add", "x", mark("canary")]),
 }
-# Networks and names are echoed, so they contain no secrets.
-SHOWN_AGAIN: Final = frozenset({"name", "networks", "email"})
+# Networks, names and kinds of resources are echoed, so they contain no secrets.
+SHOWN_AGAIN: Final = frozenset({"name", "networks", "email", "kind"})
 
 CREDENTIALS: Final[tuple[Mapping[str, str], ...]] = (
     *({"authorization": f"Bearer {mark(name)}"} for name in SECRET_NAMES),

@@ -60,7 +60,7 @@ def test_from_machine_to_machine(daemon: Daemon, open_folder: Path, tmp_path: Pa
     assert list(folder.iterdir()) == []
     daemon.stop()
     answer = json.loads(ok(daemon, "export", str(file), *store, "--output", "json"))
-    assert answer == {"saved_to": str(file), "accounts": 1, "keys": 2}
+    assert answer == {"saved_to": str(file), "accounts": 1, "keys": 2, "apps": 0}
     assert [one.name for one in folder.iterdir()] == ["file"]
     assert file.stat().st_mode & 0o777 == 0o600
     assert "exists already" in daemon.herod("export", str(file), *store).stderr
