@@ -232,7 +232,7 @@ def _packed_key(key: CoseKey) -> bytes:
     except InvalidSignature:
         return packed
     except (UnsupportedAlgorithm, *_UNREADABLE):
-        raise _unreadable() from None
+        pass
     raise _unreadable()
 
 

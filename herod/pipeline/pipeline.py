@@ -264,10 +264,10 @@ class Pipeline:
         before = tx.revision
         record = find_target(tx, context, operation.target, params) if isinstance(operation.target, Target) else None
         approval = ask_for_approval(tx, context, operation, params, record)
-        if tx.revision != before:
-            event = event_of(operation, context, outcome="ok", target=approval.id)
-            asked = msgspec.structs.replace(event, operation=ASKED)
-            self.trail.record(tx, asked, source=share_of(context.source), is_own_row=True)
+        event = event_of(operation, context, outcome="ok", target=approval.id)
+        asked = [msgspec.structs.replace(event, operation=ASKED)] * (tx.revision != before)
+        for row in asked:  # none, if it waits already
+            self.trail.record(tx, row, source=share_of(context.source), is_own_row=True)
         return approval
 
     async def _find(

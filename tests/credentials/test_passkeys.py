@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fido2 import cbor
+from fido2.webauthn import AuthenticatorData
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -292,6 +294,32 @@ def test_deep_nesting(raw: bytes) -> None:
         read_registration(b64(raw), b64(raw))
     with pytest.raises(BadCredentials):
         read_registration(SoftAuthenticator().enrol(CHALLENGE)["client_data"], b64(raw))
+
+
+def test_texts_that_are_none() -> None:
+    """A type, challenge or origin that is no text is unreadable."""
+    good = SoftAuthenticator().enrol(CHALLENGE)
+    with pytest.raises(BadCredentials) as refused:
+        read_registration(b64(b'{"type":1,"challenge":"YQ","origin":"x"}'), good["attestation"])
+    assert reason(refused) == "unreadable_passkey"
+
+
+def test_a_registration_without_a_key() -> None:
+    """What holds no key is not enrolled."""
+    device = SoftAuthenticator()
+    answer, data = read_registration(*device.enrol(CHALLENGE).values())
+    without = AuthenticatorData(bytes(data)[:32] + bytes([UP | UV]) + bytes(4))
+    with pytest.raises(BadCredentials) as refused:
+        verify_registration(HEROD, answer, without)
+    assert reason(refused) == "unreadable_passkey"
+
+
+def test_a_stored_key_of_another_form() -> None:
+    """A stored key that is no map verifies nothing."""
+    device = SoftAuthenticator()
+    known = replace(enrolled(device), public_key=cbor.encode([1, 2]))
+    with pytest.raises(BadCredentials):
+        signed_in(device, known)
 
 
 def test_too_long() -> None:
