@@ -3,12 +3,17 @@
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Final
+from urllib.parse import quote
+
+import pytest
 
 from attacks.escalation_world import open_world
 from herod.dashboard.quart_app import make_app
 from herod.operations.operation_table import OPERATIONS
-from support.herod_in_memory import PASSWORD, TCP
-from support.page_visitor import sign_in, text
+from support.herod_in_memory import PASSWORD, TCP, Harness
+from support.oauth_app import dynamic_app
+from support.page_visitor import Visitor, open_pages, sign_in, text, visit
+from support.waiting_calls import waiting_call
 
 NAMES: Final = (
     "<script>alert(7)</script>", '"><img src=x onerror=alert(7)>', "'><svg/onload=alert(7)>", "{{ 7 * 1299709 }}",
@@ -40,6 +45,19 @@ class Markup(HTMLParser):
         self.found += [name for name, _ in attrs if name.startswith("on") or name == "srcdoc"]
 
 
+async def waiting(harness: Harness, visitor: Visitor, name: str) -> str:
+    """The approval of a call in which everything has this name: the app, what would change, and the parameters."""
+    return await waiting_call(
+        harness, visitor, name, target_kind="resource", target=name, target_name=name, shown=((name, name),)
+    )
+
+
+def judge(page: str, where: str) -> None:
+    """Check that nothing of a name is more than text."""
+    assert not Markup(page).found, (where, Markup(page).found)
+    assert "9097963" not in page, where  # 7 * 1299709: a template that ran
+
+
 async def test_every_page(say: Callable[[str], None]) -> None:
     """No page shows a name as anything but text, for an admin, whom all of them are shown, and for a reader."""
     async with open_world() as world:
@@ -57,14 +75,18 @@ async def test_every_page(say: Callable[[str], None]) -> None:
             for rule in make_app(harness.pipeline, OPERATIONS).url_map.iter_rules()
             if "GET" in (rule.methods or ()) and "static" not in rule.rule
         ]
-        every = {one.id: one for one in [*(await harness.admin("keys.list", limit=200)).items]}
-        apps = [one.client_id for one in (await harness.admin("apps.list", limit=200)).items]
-        users = [one.client_id for one in (await harness.admin("users.list", limit=200)).items]
+        ids = {
+            "keys": [one.id for one in (await harness.admin("keys.list", limit=200)).items],
+            "apps": [one.client_id for one in (await harness.admin("apps.list", limit=200)).items],
+            "users": [one.client_id for one in (await harness.admin("users.list", limit=200)).items],
+        }
         pages = shown = 0
         for visitor in visitors:
+            ids["approvals"] = [await waiting(harness, visitor, name) for name in NAMES]
             for rule in rules:
-                chosen = users if "/users/" in rule else apps if "/apps/" in rule else [*every]
-                for id_ in chosen[-len(NAMES) :] if "<id>" in rule else [""]:
+                chosen = ids.get(rule.split("/")[2], [])[-len(NAMES) :] if "<id>" in rule else [""]
+                assert chosen, rule
+                for id_ in [*chosen, *(quote(name, safe="") for name in NAMES if "<id>" in rule)]:
                     queries: list[dict[str, str]] = (
                         [{}]
                         if "<id>" in rule
@@ -89,9 +111,19 @@ async def test_every_page(say: Callable[[str], None]) -> None:
                         answer = await visitor.get(rule.replace("<id>", id_), **query)
                         assert answer.status < 500, rule
                         page = text(answer)
-                        assert not Markup(page).found, (rule, Markup(page).found)
-                        assert "9097963" not in page, rule  # 7 * 1299709: a template that ran
+                        judge(page, rule)
                         pages += 1
                         shown += "alert(7)" in page
         assert shown > len(rules)
     say(f"{pages} pages of {len(rules)} kinds; {shown} of them with hostile names")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_where_apps_ask(harness: Harness, name: str) -> None:
+    """An app's own name on the consent page and on that of an approval, which waits for the person."""
+    open_pages(harness)
+    ada = await visit(harness)
+    judge(await ada.read("/ui/consent", request=await dynamic_app(harness, name=name).request_for()), "consent")
+    approval = await ada.read(f"/ui/approvals/{await waiting(harness, ada, name)}")
+    assert "Approve once" in approval
+    judge(approval, "approval")

@@ -2,6 +2,7 @@
 
 import httpx2
 import pytest
+from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 
 from openid.conftest import Place
@@ -33,8 +34,8 @@ def test_flask(place: Place, person: PersonAtForms, algorithm: str) -> None:
     assert person.sign_out(out.location, is_asked=False) == f"{BASE}/bye?state=s1"
 
 
-def test_httpx_refreshes(place: Place, person: PersonAtForms) -> None:
-    """Authlib's httpx client refreshes; each answer brings a new id_token of the same sign-in."""
+def test_httpx_refreshes_and_revokes(place: Place, person: PersonAtForms) -> None:
+    """Authlib's httpx client refreshes, with a new id_token of the same sign-in each time, and revokes what it has."""
     client_id, secret = register_app(place.daemon, name="httpx", redirect_uris=[CALLBACK], pkce="optional")
     issuer = place.daemon.public_url
     metadata = httpx2.get(f"{issuer}/.well-known/openid-configuration", trust_env=False).json()
@@ -60,3 +61,7 @@ def test_httpx_refreshes(place: Place, person: PersonAtForms) -> None:
         assert second["access_token"] != first["access_token"]
         assert second["id_token"] != first["id_token"]
         assert client.get(metadata["userinfo_endpoint"]).json()["sub"] == place.person
+        assert client.revoke_token(metadata["revocation_endpoint"], second["refresh_token"]).status_code == 200
+        assert client.get(metadata["userinfo_endpoint"]).status_code == 401
+        with pytest.raises(OAuthError, match="invalid_grant"):
+            client.refresh_token(metadata["token_endpoint"], refresh_token=second["refresh_token"])

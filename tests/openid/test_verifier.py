@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
@@ -87,16 +88,65 @@ async def test_tokens_for_a_service(place: Place, person: PersonAtForms, algorit
             assert (verified.sub, verified.scope, verified.aud) == (place.person, "write", JOBS)
             with pytest.raises(BadToken):
                 verifier.verify(tokens["id_token"])
-            revoked = place.daemon.rpc(
-                "token.revoke", {"token": token}, "-H", f"Authorization: Peer {place.daemon.cookie}"
-            )
-            assert revoked["result"] == {"revoked": True}
-            while True:
-                try:
-                    verifier.verify(token)
-                except RevokedToken:
-                    break
-                await trio.sleep(0.05)
+            assert as_admin(place, "token.revoke", token=token) == {"revoked": True}
+            await refused(verifier, token)
+
+
+async def test_access_taken_back(place: Place, person: PersonAtForms) -> None:
+    """What a person allowed and takes back ends at once at herod, and as soon as the feed tells it at a verifier."""
+    client_id, secret = register_app(place.daemon, name="taken back", redirect_uris=[CALLBACK], scope="write")
+    with trio.fail_after(60):
+        tokens = {
+            resource: await trio.to_thread.run_sync(tokens_for, place, person, client_id, secret, resource)
+            for resource in (place.daemon.public_url, JOBS)
+        }
+        own, jobs = (one["access_token"] for one in tokens.values())
+        async with Verifier(f"unix:{place.daemon.socket}", jwks=True, resource=JOBS) as verifier:
+            assert verifier.verify(jobs, scope="write").sub == place.person
+            assert whoami(place, own).status_code == 200
+            refreshed = [refresh(place, client_id, secret, one["refresh_token"]) for one in tokens.values()]
+            assert [answer.status_code for answer in refreshed] == [200, 200]
+            for delegation in as_admin(place, "delegations.list")["items"]:
+                if delegation["app"] == client_id:
+                    as_admin(place, "delegations.revoke", id=delegation["id"])
+            assert whoami(place, own).status_code == 401
+            for one in tokens.values():
+                answer = refresh(place, client_id, secret, one["refresh_token"])
+                assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+            assert not place.daemon.curl("/validate", "--json", json.dumps({"token": jobs, "resource": JOBS}))[1][
+                "valid"
+            ]
+            for token in (jobs, refreshed[1].json()["access_token"]):
+                await refused(verifier, token)
+
+
+def as_admin(place: Place, method: str, **params: str) -> dict[str, Any]:
+    """Call an operation as the local admin."""
+    answer = place.daemon.rpc(method, params, "-H", f"Authorization: Peer {place.daemon.cookie}")
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+def whoami(place: Place, token: str) -> httpx2.Response:
+    """Ask herod's API with a token."""
+    headers = {"authorization": f"Bearer {token}"}
+    return httpx2.get(f"{place.daemon.public_url}/api/v1/whoami", headers=headers, trust_env=False)
+
+
+def refresh(place: Place, client_id: str, secret: str | None, token: str) -> httpx2.Response:
+    """Ask for new tokens."""
+    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": client_id, "client_secret": secret}
+    return httpx2.post(f"{place.daemon.public_url}/token", data=form, trust_env=False)
+
+
+async def refused(verifier: Verifier, token: str) -> None:
+    """Wait until the verifier has learned that a token was revoked."""
+    while True:
+        try:
+            verifier.verify(token)
+        except RevokedToken:
+            return
+        await trio.sleep(0.05)
 
 
 def test_herods_own_resources_keep_the_plain_key(place: Place, person: PersonAtForms) -> None:
