@@ -82,13 +82,17 @@ class RegisterApp(Params, frozen=True, kw_only=True):
             list[str],
             msgspec.Meta(
                 description="authorization_code, and refresh_token to stay signed in",
-                extra_json_schema={"maxItems": MAX_LISTED},
+                extra_json_schema={"maxItems": MAX_LISTED, "contains": {"const": GRANTS[0]}},
             ),
         ]
         | None
     ) = None
     response_types: (
-        Annotated[list[str], msgspec.Meta(description="code", extra_json_schema={"maxItems": MAX_LISTED})] | None
+        Annotated[
+            list[str],
+            msgspec.Meta(description=CODE, extra_json_schema={"maxItems": MAX_LISTED, "contains": {"const": CODE}}),
+        ]
+        | None
     ) = None
     token_endpoint_auth_method: (
         Annotated[Verbatim, msgspec.Meta(extra_json_schema={"enum": list(AUTH_METHODS)})] | None

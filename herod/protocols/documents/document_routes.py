@@ -12,6 +12,7 @@ import trio
 
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Operation
+from herod.protocols.documents.authorize_route import AUTHORIZE_ITEM
 from herod.protocols.documents.common_schemas import SCHEMAS
 from herod.protocols.documents.error_responses import JSON, failure
 from herod.protocols.documents.json_schemas import Schema
@@ -115,14 +116,6 @@ PAGE: Final[Schema] = {
         },
     },
 }
-AUTHORIZE: Final[Schema] = {
-    **PAGE,
-    "operationId": "authorize",
-    "summary": "Ask a person to let an app act for them, for browsers (RFC 6749, section 4.1).",
-    "description": "An app sends the person's browser here. The answer comes to the app's redirect URI, with `iss`.",
-    "security": [],
-    "responses": {**PAGE["responses"], "303": {"description": "To the consent page, or to the app with an error."}},
-}
 ANSWER: Final = {"$ref": f"{SCHEMAS}RpcAnswer"}
 MESSAGE: Final = {"$ref": f"{SCHEMAS}RpcRequest"}
 BATCH: Final = {"type": "array", "items": MESSAGE, "minItems": 1, "maxItems": MAX_BATCH}
@@ -191,7 +184,7 @@ FURTHER: Final[Mapping[str, Schema]] = {
     "/": {"get": PAGE, **_rpc("rpc_at_root")},
     "/rpc": _rpc("rpc"),
     "/mcp": MCP_ITEM,
-    AUTHORIZE_PATH: {"get": AUTHORIZE},
+    AUTHORIZE_PATH: AUTHORIZE_ITEM,
     SERVER_PATH: _for_all_pages("server_metadata", "Where and how to get tokens (RFC 8414)."),
     OPENID_PATH: _for_all_pages("openid_metadata", "The same, where OpenID Connect clients look (Discovery 1.0)."),
     RESOURCE_PATH: _for_all_pages("resource_metadata", "What herod accepts as a credential (RFC 9728)."),

@@ -196,6 +196,7 @@ def _body(operation: Operation, route: Route, fields: Mapping[str, Schema], requ
     is_form = is_form_route(operation, route.path)
     if is_form:
         fields = {name: without_null(part) for name, part in {**CLIENT_FIELDS, **fields}.items()}
+        fields = {name: part if name in required else _or_empty(part) for name, part in fields.items()}
     schema = object_schema(operation.params, fields, required & fields.keys())
     if is_form or operation.members:  # more are ignored (RFC 6749, section 3.2; RFC 7591, section 2)
         del schema["additionalProperties"]
@@ -204,6 +205,14 @@ def _body(operation: Operation, route: Route, fields: Mapping[str, Schema], requ
     example = {name: value for name, value in operation.example.items() if name in fields}
     media = {"schema": schema, **({"example": example} if example else {})}
     return {"required": "required" in schema or "anyOf" in schema, "content": {FORM if is_form else JSON: media}}
+
+
+def _or_empty(schema: Schema) -> Schema:
+    """The schema of a form's optional parameter: without a value it counts as omitted (RFC 6749, section 3.2)."""
+    if "pattern" not in schema:
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "format"}  # no format has the empty text
+    return {**kept, "pattern": f"^$|{schema['pattern']}"}
 
 
 def _success(operation: Operation, route: Route) -> Schema:

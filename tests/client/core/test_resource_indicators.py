@@ -92,7 +92,11 @@ def test_an_empty_requirement(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["jobs", "/jobs", "https://", f"{SITE}/#a", "x:" + "y" * MAX_RESOURCE_CHARS, "http://[::1"]
+    "text",
+    [
+        *("jobs", "/jobs", "https://", f"{SITE}/#a", "x:" + "y" * MAX_RESOURCE_CHARS),
+        *("http://[::1", "x://[0]", "x:[y]", "x:y%", "x:y%zz", f"{SITE}/a[b]"),
+    ],
 )
 def test_no_resource(text: str) -> None:
     """What no token can be for is refused as a requirement."""

@@ -6,6 +6,7 @@ never fetch or resolve one.
 
 import re
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,8 +15,10 @@ from herod_client.core.errors import InvalidRequest
 __all__ = ["MAX_RESOURCE_CHARS", "RESOURCE_PATTERN", "check_required_resource", "is_meant_for", "is_resource"]
 
 MAX_RESOURCE_CHARS: Final = 512
-# An absolute URI without a fragment (RFC 3986, sections 2 and 3.1; RFC 8707, section 2).
-RESOURCE_PATTERN: Final = r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+"
+# An absolute URI without a fragment: brackets belong to the address of a host alone, and a percent sign begins two
+# hexadecimal digits (RFC 3986, sections 2.1, 3.1 and 3.2.2; RFC 8707, section 2).
+_CHARACTER: Final = r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
+RESOURCE_PATTERN: Final = rf"[A-Za-z][A-Za-z0-9+.-]*:(?://\[[0-9A-Fa-f:.]+\]{_CHARACTER}*|{_CHARACTER}+)"
 _RESOURCE: Final = re.compile(RESOURCE_PATTERN)
 # What something can lie below: scheme, authority and path (RFC 3986, section 3), and nothing else.
 _HIERARCHICAL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]+(?:/[^?#]*)?")
@@ -27,12 +30,15 @@ def is_resource(text: str) -> bool:
     """Whether a text can be the `resource` of a request for a token, and so the `aud` of one."""
     if len(text) > MAX_RESOURCE_CHARS or _RESOURCE.fullmatch(text) is None:
         return False
-    if not text.lower().startswith(("http:", "https:")):
+    if "[" not in text and not text.lower().startswith(("http:", "https:")):
         return True
     try:
-        return bool(urlsplit(text).hostname)
+        host = urlsplit(text).hostname
+        if "[" in text:
+            IPv6Address(host or "")
     except ValueError:
         return False
+    return bool(host)
 
 
 @lru_cache(1024)  # what is refused is not cached, so the texts are short
