@@ -142,6 +142,8 @@ def _params(world: World, operation: Operation, draw: random.Random) -> dict[str
 
 
 _SAME: Final = object()
+# Which id of the scene a capability's operations take.
+RECORDS: Final = {"peers": "rule", "delegations": "delegation", "approvals": "approval", "passkeys": "passkey"}
 FOREIGN: Final = (
     "owner", "kind", "scope", "scopes", "networks", "enabled", "epoch", "creator", "client_id", "email", "id", "via",
     "registered", "admin_key", "sub", "subject", "role", "is_admin", "expires_at", "secret_hash",
@@ -157,6 +159,7 @@ def _value(world: World, operation: str, name: str, draw: random.Random) -> Any:
     ids = world.ids
     accounts = [ids["boss"], ids["other"], *(id_ for key, id_ in ids.items() if key.startswith("own_"))]
     keys = [ids[name] for name in ("boss_key", "other_key", "service", "lab_service")]
+    folder = operation.partition(".")[0]
     choices: dict[str, list[Any]] = {
         "scope": [*["admin", "read", "user", "write", "read user"] * 6, *SCOPES],
         "networks": [*[["*"], ["lab"], None, ["lab", "office"], ["office"]] * 4, *NETWORKS],
@@ -171,7 +174,7 @@ def _value(world: World, operation: str, name: str, draw: random.Random) -> Any:
         "email": [ids["boss_email"], ids["boss_email"].upper(), f"new{draw.randrange(10**6)}@example.org", "", None],
         "owner": [*accounts, "service", "local_admin", "", None],
         "kind": ["service", "user", None, "SERVICE"],
-        "id": [ids["rule"]] if operation.startswith("peers") else [*keys, ids["legacy"], ids["boss_session"]],
+        "id": [ids[RECORDS[folder]]] if folder in RECORDS else [*keys, ids["legacy"], ids["boss_session"]],
         "sid": [ids["sid"]],
         "secret": [TENANT, "another secret of a tenant", ""],
         "token": [ids["boss_token"]],
@@ -181,6 +184,7 @@ def _value(world: World, operation: str, name: str, draw: random.Random) -> Any:
         "uid": [0, 990, 7900, 7000, None, -1, 4294967295],
         "gid": [0, 7010, 7011, None],
         "everyone": [True, "true", 1],
+        "approve": [True],
         "name": [f"name {draw.randrange(10**9)}"],
         "password": ["a quite long password of theirs"],
         "current": [PASSWORD, None, "", "wrong and long enough"],

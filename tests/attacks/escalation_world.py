@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from herod.records import Record
+from herod.records import Passkey, Record
 from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
 from herod_client.core.grants import Grant, Grants
@@ -26,6 +26,7 @@ from support.herod_in_memory import (
     open_harness,
 )
 from support.page_visitor import Visitor, open_pages, sign_in
+from support.waiting_calls import waiting_call
 
 __all__ = ["BOSS", "TENANT", "Caller", "World", "open_world"]
 
@@ -124,6 +125,18 @@ async def _add_targets(world: World) -> None:
     status = await harness.admin("legacy.status")
     ids["legacy"] = next(item.id for item in status.items if item.scope == "admin")
     ids["boss_token"] = await boss.token(resource=PUBLIC_URL)
+    ids["delegation"] = (await connect_app(harness, boss, "admin")).id
+    ids["approval"] = await waiting_call(harness, boss)
+    ids["passkey"] = "the passkey of the boss"
+    passkey = Passkey(
+        id=ids["passkey"],
+        created_at=harness.clock.now,
+        account=boss.client_id,
+        name="laptop",
+        credential=b"of a test",
+        public_key=b"of a test",
+    )
+    await harness.store.write(lambda tx: tx.put(passkey))
 
 
 async def _add_accounts(world: World) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from string import Template
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 
@@ -94,6 +95,8 @@ async def test_every_page_form(world: World, say: Callable[[str], None]) -> None
                 ids = world.ids
                 id_ = draw.choice(
                     [ids[one] for one in ("boss", "other", "boss_key", "service", "rule", "boss_session", "app")]
+                    if "/approvals/" not in path and "/passkeys/" not in path
+                    else [ids["approval"], ids["passkey"]]
                 )
                 fields = {
                     "for_": draw.choice(("service", "user")), "owner": ids["boss"], "name": f"name {number}",
@@ -103,14 +106,17 @@ async def test_every_page_form(world: World, say: Callable[[str], None]) -> None
                     "who": "7900", "enabled": "on", "sid": ids["sid"], "secret": "", "everyone": "on", "sure": "on",
                     "password": "a quite long password of theirs", "current": PASSWORD, "overlap": "604800",
                     "redirects": "https://evil.example/", "type": "public", "device": "on", "confirmed": "on",
-                    "confirm": draw.choice((id_, BOSS, "boss")), "code": "x", "network": "*",
+                    "confirm": draw.choice((id_, BOSS, "boss")), "code": "x", "network": "*", "approve": "true",
+                    "decision": "allow", "scope:read": "on",
                 }  # fmt: skip
                 chosen = {key: value for key, value in fields.items() if draw.random() < 0.8}
                 form = "&".join(
                     f"{key}={value.replace('&', '')}" for key, value in {**chosen, "ticket": visitor.ticket}.items()
                 )
                 form = form.replace(" ", "+").encode("ascii", "replace").decode()
-                attempt = Attempt(path, "POST", path.replace("<id>", id_), {**FORM, **OWN}, form.encode())
+                target = path.replace("<id>", quote(id_)).replace("<delegation>", ids["delegation"])
+                assert "<" not in target
+                attempt = Attempt(path, "POST", target, {**FORM, **OWN}, form.encode())
                 caller = world.callers[f"{name} at the pages"]
                 found, answer = await attack(world, caller, attempt, number)
                 assert not found, (caller.name, attempt, answer.response.body[:2000], found)
@@ -219,6 +225,11 @@ BY_HAND: Final[tuple[tuple[str, str, str, str, Any], ...]] = (
         {"uid": 990, "scope": "admin", "networks": ["*"]}),
     ("a rule for nobody", "admin lab by token", "POST", "/api/v1/peers",
         {"uid": 65534, "scope": "read", "networks": ["lab"]}),
+    ("an app of another's, disconnected", "read * by token", "DELETE", "/api/v1/delegations/$delegation", None),
+    ("the same by an admin of a network", "admin lab by session", "DELETE", "/api/v1/delegations/$delegation", None),
+    ("another's approval", "admin lab by session", "POST", "/api/v1/approvals/$approval/decide", {"approve": True}),
+    ("another's approval, by an app", "admin lab by an app", "POST", "/api/v1/approvals/$approval/decide",
+        {"approve": True}),
     ("an id with an end", "read * by token", "DELETE", "/api/v1/users/$boss%2e", None),
     ("an id behind one's own", "read * by token", "DELETE", "/api/v1/users/$own_read_all/../$boss", None),
     ("another method by a header", "read * by token", "POST", "/api/v1/users/$boss", {"_method": "DELETE"}),
