@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from herod.identity.parent_credential import session_group
 from herod.records import Passkey, Record
 from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
@@ -218,13 +219,15 @@ async def _add_peers(world: World) -> None:
     for number, (scope, network) in enumerate((("read", "*"), ("user", "*"), ("admin", "lab"))):
         rule = await harness.admin("peers.allow", uid=UID + number, scope=scope, networks=[network])
         source = Source(peer=Peer(uid=UID + number, gid=UID + number), cookie=COOKIE)
-        world.add(f"peer {scope} {network}", peer, world.grant(scope, network), owns=frozenset({rule.id}),
+        own = frozenset({rule.id, session_group(rule.id, source.label)})
+        world.add(f"peer {scope} {network}", peer, world.grant(scope, network), owns=own,
                   is_admin=scope == "admin", source=source)  # fmt: skip
     first = await harness.admin("peers.allow", gid=UID + 10, scope="admin", networks=["lab"])
     second = await harness.admin("peers.allow", gid=UID + 11, scope="read", networks=["*"])
     both = Source(peer=Peer(uid=UID + 12, gid=UID + 10, groups=frozenset({UID + 11})), cookie=COOKIE)
-    world.add("peer in two groups", peer, world.grant("admin", "lab"), world.grant("read"),
-              owns=frozenset({first.id, second.id}), is_admin=True, source=both)  # fmt: skip
+    own = frozenset({first.id, second.id, *(session_group(rule.id, both.label) for rule in (first, second))})
+    world.add("peer in two groups", peer, world.grant("admin", "lab"), world.grant("read"), owns=own, is_admin=True,
+              source=both)  # fmt: skip
     root = Source(peer=Peer(uid=0, gid=0), cookie=COOKIE)
     world.add("root without the cookie", peer, source=root)
     world.add("root with a guess", {"authorization": "Peer guess"}, source=root)

@@ -6,11 +6,12 @@ from importlib import resources
 
 import pytest
 
-from dashboard.browser_sign_in import EMAIL, open_session, sign_in, text
+from dashboard.browser_sign_in import EMAIL, OWN, open_session, sign_in, text
 from herod.dashboard.quart_app import make_app
 from herod.dashboard.rendering import compile_templates
 from herod.operations.operation_table import OPERATIONS
-from support.herod_in_memory import Harness
+from support.connected_apps import app_token, connect_app
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, PASSWORD, TCP, Harness, bearer
 
 
 async def test_the_front_page(dashboard: Harness) -> None:
@@ -192,3 +193,34 @@ def _luminance(colour: str) -> float:
     parts = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("kind", ["token", "a person's token", "key", "service key", "secret", "legacy", "peer", "app"])
+async def test_a_header_is_no_session(dashboard: Harness, kind: str) -> None:
+    """Whoever presents a credential in a header, with or without a ticket, gets what a stranger gets, at any page."""
+    await open_session(dashboard)
+    user = await dashboard.user("admin", email="eve@example.org", password=PASSWORD)
+    login = await dashboard.call("login", None, TCP, email="eve@example.org", password=PASSWORD)
+    headers, source = {
+        "token": (bearer(await user.token()), TCP),
+        "a person's token": (bearer(login.access_token), TCP),
+        "key": ({"x-api-key": await user.key("admin")}, TCP),
+        "service key": (bearer(await dashboard.service_key("admin")), TCP),
+        "secret": (user.basic_header, TCP),
+        "legacy": ({"x-herod-secret": LEGACY["admin"]}, TCP),
+        "peer": ({"authorization": f"Peer {COOKIE}"}, ADMIN_SOURCE),
+        "app": (bearer(app_token(dashboard, await connect_app(dashboard, user, "admin")).text), TCP),
+    }[kind]
+    before = dashboard.store.state.records
+    for rule in make_app(dashboard.pipeline, OPERATIONS).url_map.iter_rules():
+        path = rule.rule.replace("<id>", user.client_id).replace("<delegation>", "d").replace("<name>", "htmx.js")
+        for method in sorted((rule.methods or set()) & {"GET", "POST"}):
+            seen = []
+            for sent in ({}, headers):
+                form = "ticket=0123456789abcdef0123456789abcdef&decision=allow" if method == "POST" else None
+                answer = await dashboard.request(method, path, form=form, headers={**OWN, **sent}, source=source)
+                where = answer.headers.get("location", "").partition("?")[0]
+                seen.append((answer.status, where, answer.headers.get("set-cookie")))
+            assert seen[0] == seen[1], (method, path)
+            assert not (seen[0][2] or "").partition(";")[0].removeprefix("herod_session="), (method, path)
+    assert dashboard.store.state.records == before
