@@ -22,7 +22,7 @@ Serve = Callable[[trio.SSLStream[trio.SocketStream]], Awaitable[None]]
 def answer(body: bytes, *headers: str, status: str = "200 OK", content_type: str = "application/json") -> bytes:
     """A response with these headers more, and the length of its body."""
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {content_type}", f"Content-Length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
+    return "\r\n".join(lines).encode("latin-1") + body
 
 
 @dataclass

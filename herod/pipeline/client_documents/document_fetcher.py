@@ -183,8 +183,8 @@ class _Answer:
             raise _failed(self._url, f"it is not {JSON}")
         if self._headers.get("content-encoding", "identity").lower() != "identity":
             raise _failed(self._url, "it is compressed")
-        length = self._headers.get("content-length", "0")
-        if not length.isdigit() or len(length) > 9 or int(length) > MAX_DOCUMENT_BYTES:
+        length = _number(self._headers.get("content-length", "0"))
+        if length is None or length > MAX_DOCUMENT_BYTES:
             raise _failed(self._url, f"it has more than {MAX_DOCUMENT_BYTES} bytes")
 
     def on_body(self, body: bytes) -> None:
@@ -217,9 +217,13 @@ def _kept_seconds(headers: Mapping[str, str]) -> int:
     match = MAX_AGE.search(control)
     if match is None or NOT_KEPT.search(control):
         return MIN_KEPT_SECONDS
-    age = headers.get("age", "0").strip()
-    left = int(match[1]) - (int(age) if age.isdigit() and len(age) < 10 else 0)
+    left = int(match[1]) - (_number(headers.get("age", "0").strip()) or 0)
     return min(max(left, MIN_KEPT_SECONDS), MAX_KEPT_SECONDS)
+
+
+def _number(text: str) -> int | None:
+    """A header's number; None for what is none, such as the raised digits of ISO 8859-1."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 async def _resolve(host: str, port: int) -> list[str]:

@@ -277,6 +277,7 @@ async def test_another_address_is_tried(net: Internet) -> None:
         (("Cache-Control: public", "Cache-Control: max-age=7200"), 7200),
         (("Cache-Control: max-age=3600", "Age: 1200"), 2400),
         (("Cache-Control: max-age=3600", "Age: x"), 3600),
+        (("Cache-Control: max-age=3600", "Age: \u00b2"), 3600),
         (("Cache-Control: max-age=31536000",), MAX_KEPT_SECONDS),
         (("Cache-Control: max-age=9999999999",), MAX_KEPT_SECONDS),
         (("Cache-Control: max-age=99999999999999999999",), MAX_KEPT_SECONDS),
