@@ -215,7 +215,8 @@ class Operation:
         needs: the scope, or an `Access`.
         methods: the only credentials it accepts, or None for all.
         credential: whether a command creates, changes or ends a credential or the principal that holds it: an account,
-            key, token, session, code, peer rule, app, delegation, site, factor or approval. Refused to apps' tokens.
+            key, token, session, code, peer rule, app, delegation, site, factor or approval; or copies all of them.
+            Refused to apps' tokens.
         apps_may: an app's token may call it although it is about credentials: for revoking that token.
         gives: for a command about credentials, the type of the record that it creates or changes so that somebody can
             use it, or use it for longer; the pipeline checks that it gives no more than the caller holds, and does not

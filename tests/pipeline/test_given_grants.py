@@ -33,6 +33,7 @@ GIVING_NOTHING = {
     "apps.disable",
     "approvals.decide",
     "auth.remove_key",
+    "backup",
     "delegations.revoke",
     "keys.delete",
     "keys.disable",

@@ -108,7 +108,7 @@ NOT_BY_APPS: Final = {
     "auth.create_key", "auth.remove_key", "peers.allow", "peers.remove", "legacy.promote", "token.create",
     "session.create", "session.delete", "session.code", "session.end", "session.end_all", "apps.add", "apps.update",
     "apps.rotate_secret", "apps.enable", "apps.disable", "apps.delete", "delegations.revoke",
-    "factors.reset",
+    "factors.reset", "backup",
 }  # fmt: skip
 # refused to them until their person has approved the call
 APPROVED: Final = {"resources.update", "resources.release"}

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from herod.pipeline.operation_definition import Context, NoParams, NoTarget, command
+from herod.pipeline.operation_definition import Context, GivesNothing, NoParams, NoTarget, command
 from herod.store.store_interface import ByteStream, Store, Writer
 from herod_client.core.scope_graph import ADMIN
 
@@ -19,7 +19,8 @@ async def _stream(store: Store) -> ByteStream:
 
 @command(
     "backup",
-    credential=False,
+    credential=True,  # a copy of them all, which lasts: no app takes it
+    gives=GivesNothing("only who has the daemon's secret can open it"),
     needs=ADMIN,
     target=NoTarget("reads everything and changes nothing"),
     example={},
