@@ -6,9 +6,10 @@ from typing import Final
 
 from herod.identity.openid_scopes import OPENID
 from herod.identity.persons import is_person
+from herod.identity.second_factors import has_second_factor, must_have_second_factor
 from herod.pipeline.operation_definition import Context, Operation, name_methods
 from herod.pipeline.privilege_ceilings import check_key_manager
-from herod.records import Delegation, Session
+from herod.records import Account, Delegation, Session
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
@@ -26,7 +27,17 @@ from herod_client.core.errors import (
     Unauthenticated,
 )
 
-__all__ = ["APP_TOKEN", "SIGN_IN_AGAIN", "admit", "admitted", "check_direct", "check_fresh", "check_person", "refusal"]
+__all__ = [
+    "APP_TOKEN",
+    "SIGN_IN_AGAIN",
+    "admit",
+    "admitted",
+    "check_direct",
+    "check_fresh",
+    "check_own_sign_in",
+    "check_person",
+    "refusal",
+]
 
 FRESH_SECONDS: Final = 900
 SIGN_IN_AGAIN: Final = "sign_in_again"
@@ -139,6 +150,44 @@ def check_person(reader: Reader, context: Context, operation: Operation) -> None
     if operation.person and context.now - (principal.signed_in_at or 0) > operation.person:
         raise ExpiredToken(
             f"To do this, you must have signed in within the last {_minutes(operation.person)}: sign in again.",
+            reason=SIGN_IN_AGAIN,
+        )
+
+
+def check_own_sign_in(reader: Reader, context: Context, account: Account, limit: int) -> None:
+    """Refuse to change what one signs in with oneself by a credential that was proved too long ago, or is no sign-in.
+
+    A session counts from its sign-in, a token from its issue, and a client secret is proved by each request. An account
+    that has a second factor, or must have one, changes them in the session of its person alone: a secret or a token
+    has not shown that factor (`docs/decisions/0013-own-password-and-secret.md`).
+
+    Raises:
+        CeilingExceeded: an API key, or a session that one opened.
+        PersonNeeded: it takes a person's session.
+        ExpiredToken: the sign-in is older than `limit` seconds.
+    """
+    principal = context.principal
+    if principal.made_with is AuthMethod.USER_KEY:
+        raise CeilingExceeded(
+            "An API key cannot change its owner's password or client secret: sign in instead.",
+            reason="key_cannot_change_secrets",
+        )
+    config = context.runtime.config
+    has_factor = has_second_factor(reader, account.id) or must_have_second_factor(config, account)
+    if has_factor and not is_person(reader, context.runtime, principal):
+        raise PersonNeeded(
+            "Your account has a second factor: sign in to the dashboard with it to change your password or client "
+            "secret.",
+            reason="person_needed",
+        )
+    proved_at = {
+        AuthMethod.SESSION: principal.signed_in_at,
+        AuthMethod.JWT: principal.issued_at,
+    }.get(principal.method, context.now)
+    if context.now - (proved_at or 0) > limit:
+        raise ExpiredToken(
+            f"To change your own password or client secret, you must have signed in within the last {_minutes(limit)}: "
+            "sign in again.",
             reason=SIGN_IN_AGAIN,
         )
 

@@ -172,6 +172,8 @@ class Target(Generic[R]):
         is_own: whether a principal that is not an admin may see it.
         grants: what it holds now; the actor must cover it.
         is_optional: the parameters may name none; the handler then gets None.
+        own_sign_in: for what a person signs in with: how old, in seconds, the sign-in of a caller may be whose own
+            account it is (`admission.check_own_sign_in`); None if that does not matter.
     """
 
     noun: str
@@ -179,6 +181,7 @@ class Target(Generic[R]):
     is_own: Callable[[Principal, R], bool] = _nobody
     grants: Callable[[Reader, Context, R], Grants] = _nothing
     is_optional: bool = False
+    own_sign_in: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from herod.identity.effective_principals import LOCAL_ADMIN_ID, legacy_principal, local_admin
 from herod.identity.registered_apps import app_grant, is_built_in
+from herod.pipeline.admission import check_own_sign_in
 from herod.pipeline.email_addresses import find_by_email, parse_email
 from herod.pipeline.operation_definition import Context, Params, Target
 from herod.pipeline.parameter_types import AccountEmail, ClientId
@@ -171,12 +172,15 @@ def find_target(reader: Reader, context: Context, target: Target[R], params: Par
     Raises:
         NotFound: it does not exist, or the caller may not see it.
         TargetDenied: it holds more than the caller.
+        CeilingExceeded, PersonNeeded, ExpiredToken: it is the caller's own, and as `check_own_sign_in`.
     """
     record = target.find(reader, context, params)
     if record is None and target.is_optional:
         return None
     record = visible(context, target, record)
     context.target = record.id
+    if target.own_sign_in is not None and isinstance(record, Account) and owns(context.principal, record.id):
+        check_own_sign_in(reader, context, record, target.own_sign_in)
     grants: Grants = target.grants(reader, context, record)
     check_target(context, *grants)
     return record

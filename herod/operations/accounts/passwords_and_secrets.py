@@ -1,6 +1,7 @@
 """An account's own secrets: its password and its client secret. Changing either ends its tokens and sessions."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import msgspec
 
@@ -10,19 +11,22 @@ from herod.identity.persons import RECENT_SECONDS
 from herod.operations.accounts.account_creation import hashing
 from herod.pipeline.operation_definition import Context, SecretText, Work, command
 from herod.pipeline.parameter_types import EXAMPLE_ID, CurrentPassword, NewPassword
-from herod.pipeline.privilege_ceilings import is_admin, owns
+from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.result_views import User, account_view, hide_values
 from herod.pipeline.targets import ACCOUNT, AccountRef
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
-from herod.scopes.principal import AuthMethod
 from herod.store.owned_records import delete_owned
 from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, guess_at
-from herod_client.core.errors import BadCredentials, CeilingExceeded, NotFound
+from herod_client.core.errors import BadCredentials, NotFound
 from herod_client.core.key_format import new_client_secret
 
 __all__ = ["users_password", "users_rotate_secret"]
+
+
+SIGN_IN_SECRETS: Final = replace(ACCOUNT, own_sign_in=RECENT_SECONDS)
+"""An account whose password or client secret changes: one's own only shortly after a sign-in."""
 
 
 class SetPassword(AccountRef, frozen=True, kw_only=True):
@@ -59,7 +63,7 @@ def _guess(reader: Reader, context: Context, params: SetPassword) -> Attempt | N
 def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Work:
     account: Account = context.record
     hash_new = hashing(params.password, account.email, account.name)
-    must_check = params.current is not None or not _may_skip_current(context, account)
+    must_check = params.current is not None or not is_admin(context)
     old, current = account.password, params.current or ""
 
     def work() -> NewHash:
@@ -77,7 +81,7 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
     gives=Account,
     fresh=RECENT_SECONDS,
     needs=Access.AUTHENTICATED,
-    target=ACCOUNT,
+    target=SIGN_IN_SECRETS,
     example={"client_id": EXAMPLE_ID, "password": "correct horse battery", "current": "an old long password"},
     http=("POST /api/v1/users/{client_id}/password",),
     limit=_guess,
@@ -85,11 +89,14 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
     failures=(NotFound,),
 )
 def users_password(tx: Writer, context: Context, params: SetPassword, account: Account) -> User:
-    """Set a password: your own with the current one, or any as admin. The account's tokens and sessions end."""
+    """Set a password: your own with the current one, or any as admin. The account's tokens and sessions end.
+
+    Your own changes only within five minutes of your sign-in; if you have a second factor, only in the dashboard.
+    """
     prepared: NewHash = context.prepared
     if prepared.checked is not None and prepared.checked != account.password:  # changed while we were hashing
         raise BadCredentials("The current password is wrong.", reason="wrong_password")
-    if prepared.checked is None and not _may_skip_current(context, account):
+    if prepared.checked is None and not is_admin(context):
         raise BadCredentials("Give the current password too.", reason="wrong_password")
     return account_view(_renew(tx, context, account, password=prepared.phc))
 
@@ -101,17 +108,16 @@ def users_password(tx: Writer, context: Context, params: SetPassword, account: A
     fresh=RECENT_SECONDS,
     issues=True,
     needs=Access.AUTHENTICATED,
-    target=ACCOUNT,
+    target=SIGN_IN_SECRETS,
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/rotate-secret",),
     failures=(NotFound,),
 )
 def users_rotate_secret(tx: Writer, context: Context, params: AccountRef, account: Account) -> RotatedSecret:
-    """Rotate an account's client secret, which is shown once. The account's tokens and sessions end."""
-    if _is_own_by_key(context, account):
-        raise CeilingExceeded(
-            "An API key cannot change its owner's client secret: sign in instead.", reason="key_cannot_change_secrets"
-        )
+    """Rotate an account's client secret, which is shown once. The account's tokens and sessions end.
+
+    Your own changes only within five minutes of your sign-in; if you have a second factor, only in the dashboard.
+    """
     secret = new_client_secret()
     _renew(tx, context, account, secret_hash=hash_secret(context.runtime.keyring, "client_secret", account.id, secret))
     warning = (
@@ -120,15 +126,6 @@ def users_rotate_secret(tx: Writer, context: Context, params: AccountRef, accoun
         else f"The account is disabled, and its secret is refused until it is enabled: herod user enable {account.id}."
     )
     return RotatedSecret(account.id, secret, warning)
-
-
-def _may_skip_current(context: Context, account: Account) -> bool:
-    """Admins may set a password without the old one; API keys may not, as the new password would outlive the key."""
-    return is_admin(context) and not _is_own_by_key(context, account)
-
-
-def _is_own_by_key(context: Context, account: Account) -> bool:
-    return context.principal.made_with is AuthMethod.USER_KEY and owns(context.principal, account.id)
 
 
 def _renew(tx: Writer, context: Context, account: Account, **changes: object) -> Account:
