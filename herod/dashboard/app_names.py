@@ -9,6 +9,7 @@ import unicodedata
 from typing import Final
 
 from herod.identity.oauth_apps import AppOrigin
+from herod.pipeline.text_normalization import plain_letters
 
 __all__ = ["name_warnings", "shown_name"]
 
@@ -22,6 +23,8 @@ _LOOK_ALIKE: Final = str.maketrans(
     "aeopcyxijsdhlqwbrkmntbhaeopviktuxynwboles",
 )
 _CLAIMS: Final = ("verif", "official", "trusted", "secure", "approved", "certified")
+# Latin letters that no language writes names with.
+_SMALL_CAPITAL: Final = "LATIN LETTER SMALL CAPITAL"
 _OWN_NAME: Final = "herod"
 # Agents put the name that their user gave the server behind their own: Claude Code (herod).
 _SERVER_NAME: Final = f"({_OWN_NAME})"
@@ -41,14 +44,17 @@ def name_warnings(name: str, origin: AppOrigin) -> list[str]:
     if origin is AppOrigin.REGISTERED:
         return []
     text = unicodedata.normalize("NFKC", shown_name(name)).casefold()
-    plain = text.translate(_LOOK_ALIKE)
+    replaced = text.translate(_LOOK_ALIKE)
+    plain = plain_letters(replaced)
     found = []
     own_part = plain.removesuffix(_SERVER_NAME) or plain
     if _OWN_NAME in "".join(letter for letter in own_part if letter.isalnum()):
         found.append("This app is not part of herod, whatever its name says.")
     if any(claim in plain for claim in _CLAIMS):
         found.append("Herod has verified nothing about this app, whatever its name says.")
-    alphabets = {unicodedata.name(letter, "?").partition(" ")[0] for letter in text if letter.isalpha()}
-    if len(alphabets) > 1 or (alphabets - {"LATIN"} and plain != text):
+    letters = {unicodedata.name(letter, "?") for letter in text if letter.isalpha()}
+    alphabets = {name.partition(" ")[0] for name in letters}
+    has_small_capitals = any(name.startswith(_SMALL_CAPITAL) for name in letters)
+    if len(alphabets) > 1 or (alphabets - {"LATIN"} and replaced != text) or has_small_capitals:
         found.append("The name has letters that look like others: it may imitate another name.")
     return found

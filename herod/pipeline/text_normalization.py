@@ -1,12 +1,22 @@
 """Normalization of names and times: done here, on input, and nowhere else. Emails have `email_addresses.py`."""
 
+import re
 import unicodedata
 from typing import Final
 
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.times import LAST_SECOND, LATEST, parse_time
 
-__all__ = ["MAX_TYPED", "check_reserved", "has_invisible", "has_unprintable", "parse_end", "parse_label", "parse_name"]
+__all__ = [
+    "MAX_TYPED",
+    "check_reserved",
+    "has_invisible",
+    "has_unprintable",
+    "parse_end",
+    "parse_label",
+    "parse_name",
+    "plain_letters",
+]
 
 MAX_NAME: Final = 128  # characters
 END: Final = "The parameter 'expires_at'"  # for messages
@@ -28,6 +38,9 @@ INVISIBLE: Final = frozenset(
     )
     for code in codes
 )
+# Unicode's names of the letters that are a Latin one for every reader, but not for NFKD: with a stroke or a hook,
+# without their dot, small capitals.
+LATIN: Final = re.compile(r"LATIN (?:SMALL LETTER|LETTER SMALL CAPITAL)(?: DOTLESS| SCRIPT)? ([A-Z])(?: WITH .+)?\Z")
 
 
 def parse_name(text: str) -> str:
@@ -100,7 +113,19 @@ def has_unprintable(text: str) -> bool:
     return any(unicodedata.category(character) in UNPRINTABLE for character in text)
 
 
+def plain_letters(text: str) -> str:
+    """A text without case, width, accents and strokes: what looks like a Latin letter with something is that letter."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(_plain(character) for character in plain if not unicodedata.combining(character))
+
+
+def _plain(character: str) -> str:
+    if character.isascii():
+        return character
+    match = LATIN.match(unicodedata.name(character, ""))
+    return character if match is None else match[1].lower()
+
+
 def _skeleton(name: str) -> str:
-    """The letters and digits of a name, without case, width and accents: names that look alike have one."""
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(character for character in plain if character.isalnum())
+    """The letters and digits of a name, as `plain_letters`: names that look alike have one."""
+    return "".join(character for character in plain_letters(name) if character.isalnum())

@@ -40,6 +40,11 @@ def test_what_is_shown(name: str, shown: str) -> None:
         ("hеrod", [NOT_HEROD, LOOK_ALIKE]),
         ("Claude Code verified", [NOT_VERIFIED]),
         ("Сlaude Code", [LOOK_ALIKE]),
+        ("hérod update", [NOT_HEROD]),
+        ("herød update", [NOT_HEROD]),
+        ("ʜᴇʀᴏᴅ update", [NOT_HEROD, LOOK_ALIKE]),
+        ("ᴠerified agent", [NOT_VERIFIED, LOOK_ALIKE]),
+        ("Łódź façade Ærøskøbing İstanbul", []),
     ],
 )
 def test_what_is_warned_of(name: str, warnings: list[str]) -> None:

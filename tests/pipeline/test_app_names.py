@@ -17,6 +17,7 @@ from herod_client.core.errors import InvalidRequest
         ("Agent Смит", "Agent Смит"),
         ("エージェントCode", "エージェントCode"),
         ("Ingénieur", "Ingénieur"),
+        ("Łódź Ærø", "Łódź Ærø"),
         ("herod-agent", "herod-agent"),
         ("MCP Inspector 2.0", "MCP Inspector 2.0"),
     ],
@@ -30,7 +31,7 @@ def test_names(text: str, name: str) -> None:
     "text",
     [
         "herod", "Herod", "H E R O D", "her0d", "h3r0d", "hеrоd", "ћеrod", "Нeroд", "ⓗⓔⓡⓞⓓ", "heröd", "local admin",
-        "anonymous", "𝐡𝐞𝐫𝐨𝐝", "Ｈｅｒｏｄ", "һегоԁ", "10cal admin",
+        "anonymous", "𝐡𝐞𝐫𝐨𝐝", "Ｈｅｒｏｄ", "һегоԁ", "10cal admin", "herød", "ħerođ", "ʜᴇʀᴏᴅ", "ɦeroɗ",
     ],
 )  # fmt: skip
 def test_herods_own_names(text: str) -> None:
