@@ -41,13 +41,14 @@ def served(daemon: Daemon, host: str) -> Iterator[str]:
         server.server_close()
 
 
-def signed_in(ada: Person, base: str) -> dict[str, object]:
+def signed_in(ada: Person, base: str, *, is_asked: bool = True) -> dict[str, object]:
     """Let the person sign in to the app: what it learned."""
     ada.page.goto(f"{base}/login")
     ada.page.get_by_label("Email").fill(EMAIL)
     ada.page.get_by_label("Password").fill(PASSWORD)
     ada.page.get_by_role("button", name="Sign in", exact=True).first.click()
-    ada.page.get_by_role("button", name="Allow", exact=True).click()
+    if is_asked:
+        ada.page.get_by_role("button", name="Allow", exact=True).click()
     ada.page.wait_for_url(f"{base}/callback?*")
     told: dict[str, object] = json.loads(ada.page.inner_text("body"))["user"]
     return told
@@ -66,3 +67,18 @@ def test_in_and_out(place: Place, browser: Browser, host: str) -> None:
         ada.page.wait_for_url(f"{base}/bye?state=s1")
         ada.page.goto(f"{base}/login")
         assert ada.page.get_by_label("Password").is_visible()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_again(place: Place, browser: Browser, script: bool) -> None:
+    """Who allowed the app before is not asked again: signing in leads straight back, and a session does by itself."""
+    with (
+        served(place.daemon, "localhost") as base,
+        person(browser, place.daemon, java_script_enabled=script) as ada,
+    ):
+        first = signed_in(ada, base)
+        ada.context.clear_cookies()
+        assert signed_in(ada, base, is_asked=False)["sub"] == first["sub"]
+        if script:  # without it a new page needs a new sign-in
+            ada.page.goto(f"{base}/login")
+            ada.page.wait_for_url(f"{base}/callback?*")

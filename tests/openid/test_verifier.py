@@ -1,11 +1,10 @@
 """A service that checks herod's tokens itself, with the keys that apps' tokens for it are signed with."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
 import jwt
@@ -15,42 +14,10 @@ import trio
 from herod_client.async_verifier import Verifier
 from herod_client.core.errors import BadToken, RevokedToken
 from openid.conftest import Place
-from support.person_at_forms import PersonAtForms, add_person, register_app
+from support.person_at_forms import CALLBACK, PersonAtForms, add_person, register_app, tokens_for
 from support.real_daemon import running
 
-CALLBACK = "http://localhost:5003/callback"
 JOBS = "http://localhost:9000"
-VERIFIER = "v" * 48
-
-
-def tokens_for(
-    place: Place, person: PersonAtForms, client_id: str, secret: str | None, resource: str
-) -> dict[str, str]:
-    """The tokens of an app that a person let act for them at a resource."""
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-    query = {
-        "client_id": client_id,
-        "redirect_uri": CALLBACK,
-        "response_type": "code",
-        "scope": "openid write",
-        "resource": resource,
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-    }
-    back = person.allow(f"{place.daemon.public_url}/authorize?{urlencode(query)}", "write")
-    form = {
-        "grant_type": "authorization_code",
-        "code": dict(parse_qsl(urlsplit(back).query))["code"],
-        "redirect_uri": CALLBACK,
-        "code_verifier": VERIFIER,
-        "client_id": client_id,
-        "client_secret": secret or "",
-        "resource": resource,
-    }
-    answer = httpx2.post(f"{place.daemon.public_url}/token", data=form, trust_env=False)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, str] = answer.json()
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +40,7 @@ async def test_tokens_for_a_service(place: Place, person: PersonAtForms, algorit
     )
     with trio.fail_after(60):
         async with Verifier(f"unix:{place.daemon.socket}", jwks=True, resource=JOBS) as verifier:
-            tokens = await trio.to_thread.run_sync(tokens_for, place, person, client_id, secret, JOBS)
+            tokens = await allowed(person, client_id, secret, JOBS)
             token = tokens["access_token"]
             header = jwt.get_unverified_header(token)
             assert (header["alg"], header["typ"]) == (algorithm, "at+jwt")
@@ -97,8 +64,7 @@ async def test_access_taken_back(place: Place, person: PersonAtForms) -> None:
     client_id, secret = register_app(place.daemon, name="taken back", redirect_uris=[CALLBACK], scope="write")
     with trio.fail_after(60):
         tokens = {
-            resource: await trio.to_thread.run_sync(tokens_for, place, person, client_id, secret, resource)
-            for resource in (place.daemon.public_url, JOBS)
+            resource: await allowed(person, client_id, secret, resource) for resource in (place.daemon.public_url, JOBS)
         }
         own, jobs = (one["access_token"] for one in tokens.values())
         async with Verifier(f"unix:{place.daemon.socket}", jwks=True, resource=JOBS) as verifier:
@@ -118,6 +84,11 @@ async def test_access_taken_back(place: Place, person: PersonAtForms) -> None:
             ]
             for token in (jobs, refreshed[1].json()["access_token"]):
                 await refused(verifier, token)
+
+
+async def allowed(person: PersonAtForms, client_id: str, secret: str | None, resource: str) -> dict[str, str]:
+    """The tokens of an app that a person lets act for them at a resource, while the verifier goes on."""
+    return await trio.to_thread.run_sync(partial(tokens_for, person, client_id, secret, resource=resource))
 
 
 def as_admin(place: Place, method: str, **params: str) -> dict[str, Any]:
@@ -152,7 +123,7 @@ async def refused(verifier: Verifier, token: str) -> None:
 def test_herods_own_resources_keep_the_plain_key(place: Place, person: PersonAtForms) -> None:
     """A token for herod is signed with HERO_SECRET, which no public key verifies, and is good at its API."""
     client_id, secret = register_app(place.daemon, name="agent", redirect_uris=[CALLBACK], scope="write")
-    tokens = tokens_for(place, person, client_id, secret, place.daemon.public_url)
+    tokens = tokens_for(person, client_id, secret, resource=place.daemon.public_url)
     assert jwt.get_unverified_header(tokens["access_token"])["alg"] == "HS256"
     headers = {"authorization": f"Bearer {tokens['access_token']}"}
     for path in ("/api/v1/whoami", "/userinfo"):

@@ -102,8 +102,8 @@ class AppOfTest:
         return self.came_back(answer)
 
     def came_back(self, answer: Answer) -> dict[str, str]:
-        """What a redirect to the app says."""
-        location = answer.headers["location"]
+        """What a redirect to the app says, or a page that leads there by itself."""
+        location = answer.headers.get("location") or led_on(answer)
         assert location.startswith(self.redirect), location
         pairs = parse_qsl(urlsplit(location).query, keep_blank_values=True)
         assert len(dict(pairs)) == len(pairs), location
@@ -187,6 +187,12 @@ async def registered_app(
     )
     await harness.store.write(lambda tx: tx.put(record))
     return AppOfTest(harness, client_id, record.redirect_uris[0], secret)
+
+
+def led_on(answer: Answer) -> str:
+    """Where a page leads by itself."""
+    (found,) = re.findall(r'<meta http-equiv="refresh" content="0;url=([^"]*)">', text(answer))
+    return html.unescape(found)
 
 
 def hidden_request(page: str) -> str:

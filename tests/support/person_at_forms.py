@@ -1,15 +1,19 @@
 """A person who signs in, consents and signs out at a real daemon, by its forms alone: no script runs."""
 
+import base64
+import hashlib
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 
 from support.real_daemon import Daemon
 
-__all__ = ["EMAIL", "PASSWORD", "PersonAtForms", "add_person", "register_app"]
+__all__ = ["CALLBACK", "EMAIL", "PASSWORD", "PersonAtForms", "add_person", "register_app", "tokens_for"]
+
+CALLBACK = "http://localhost:5003/callback"  # nobody listens there: the address is enough
 
 EMAIL = "ada@example.org"
 PASSWORD = "correct horse battery staple"
@@ -98,7 +102,7 @@ class PersonAtForms:
                 assert answer.status_code == 200, answer.text
                 parsed = _Forms()
                 parsed.feed(answer.text)
-                if parsed.refresh is None or not parsed.refresh.startswith("/"):
+                if parsed.refresh is None or "You are signed out" in answer.text:
                     return answer
                 url, site = urljoin(url, parsed.refresh), "same-origin"
                 continue
@@ -137,3 +141,33 @@ def register_app(daemon: Daemon, **fields: object) -> tuple[str, str | None]:
     answer = daemon.rpc("apps.add", fields, "-H", f"Authorization: Peer {daemon.cookie}")
     assert "result" in answer, answer
     return answer["result"]["client_id"], answer["result"]["client_secret"]
+
+
+def tokens_for(
+    person: PersonAtForms, client_id: str, secret: str | None, *, resource: str, scope: str = "openid write"
+) -> dict[str, str]:
+    """The tokens of an app, whose redirect is `CALLBACK`, that a person lets act for them with all of that scope."""
+    verifier = "v" * 48
+    query = {
+        "client_id": client_id,
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "scope": scope,
+        "resource": resource,
+        "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
+        "code_challenge_method": "S256",
+    }
+    back = person.allow(f"{person.base}/authorize?{urlencode(query)}", *scope.split())
+    form = {
+        "grant_type": "authorization_code",
+        "code": dict(parse_qsl(urlsplit(back).query))["code"],
+        "redirect_uri": CALLBACK,
+        "code_verifier": verifier,
+        "client_id": client_id,
+        "client_secret": secret or "",
+        "resource": resource,
+    }
+    answer = httpx2.post(f"{person.base}/token", data=form, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, str] = answer.json()
+    return found

@@ -1,7 +1,8 @@
 """The consent page: who asks for what, and the form with which a person allows or denies it.
 
 The decision is a form of this origin's own page, with the ticket that only our pages know, never shown in a frame. It
-is answered with a redirect (303) to the app, so this page's policy lets its form end there.
+is answered with a redirect (303) to the app, so this page's policy lets its form end there. An answer without a
+decision leaves by a page (`leaving_page`).
 """
 
 from quart import Response as Page
@@ -10,7 +11,7 @@ from quart_trio import QuartTrio
 
 from herod.dashboard.app_names import name_warnings, shown_name
 from herod.dashboard.page_security import as_entry, forms_may_end_at
-from herod.dashboard.pages.app_requests import answer_page, refused_page
+from herod.dashboard.pages.app_requests import answer_page, leaving_page, refused_page
 from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, Visit, asked, texts
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.scope_words import scope_words
@@ -82,9 +83,9 @@ class ConsentPage:
             case "sign_in":
                 raise SignInAgain(ExpiredToken("The app asks you to sign in first.", reason="sign_in_again"))
             case "continue":
-                return await answer_page(await self._gateway.call(visit, "oauth.continue", request=request))
+                return await leaving_page(await self._gateway.call(visit, "oauth.continue", request=request), visit)
             case _ if view.redirection is not None:
-                return await answer_page(view.redirection)
+                return await leaving_page(view.redirection, visit)
         assert view.question is not None  # noqa: S101 - nothing else is left to do
         return await self._ask(visit, view.question, request, error)
 
@@ -104,4 +105,4 @@ class ConsentPage:
     async def _told_that_nobody_is_signed_in(self, request: str) -> Page | None:
         """The answer to an app that wants no page to be shown; None if it lets herod ask the person to sign in."""
         step: NextStep = await self._gateway.call_public("oauth.login_required", {"request": request}, asked().source)
-        return None if step.redirection is None else await answer_page(step.redirection)
+        return None if step.redirection is None else await leaving_page(step.redirection)

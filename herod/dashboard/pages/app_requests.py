@@ -10,16 +10,16 @@ from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
 
-from herod.dashboard.page_security import as_entry
+from herod.dashboard.page_security import as_entry, never_framed
 from herod.dashboard.pages.resume import resume_or
-from herod.dashboard.pipeline_gateway import Gateway, asked
+from herod.dashboard.pipeline_gateway import Gateway, Visit, asked
 from herod.dashboard.rendering import render, see_other
 from herod.operations.oauth import Authorize, NextStep, Redirection
 from herod.protocols.decode import Pairs, form_pairs, query_pairs
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError, InvalidRequest
 
-__all__ = ["add_routes", "answer_page", "refused_page"]
+__all__ = ["add_routes", "answer_page", "leaving_page", "refused_page"]
 
 
 def add_routes(app: QuartTrio, gateway: Gateway) -> None:
@@ -73,6 +73,21 @@ async def answer_page(redirection: Redirection) -> Page:
     if redirection.is_automatic:
         return as_entry(see_other(redirection.location))
     return as_entry(await render("app_answer.html", status=HTTPStatus.OK, redirection=redirection))
+
+
+async def leaving_page(redirection: Redirection, visit: Visit | None = None) -> Page:
+    """Take an answer to the app from a page to which a form may have led: a sign-in, or one that resumes a session.
+
+    Browsers apply the policy of a form's page (`form-action`) to every redirect after it, and those pages do not know
+    the app. So this is no redirect but a page that leads on by itself, also without script.
+
+    Args:
+        redirection: the answer.
+        visit: whose answer it is. It may hold a code, so no window that was open before may look into the page.
+    """
+    if not redirection.is_automatic:
+        return await answer_page(redirection)
+    return never_framed(await render("app_leaving.html", visit, redirection=redirection))
 
 
 async def refused_page(error: HerodError) -> Page:

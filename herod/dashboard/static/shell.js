@@ -97,15 +97,6 @@
   const current = bar && bar.querySelector("[aria-current]");
   if (current) bar.scrollLeft = current.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
 
-  // With this, a new tab goes on with the session (resume.js). Other ports of this host cannot read our storage.
-  if (isSecureContext && window.top === window) {
-    try {
-      localStorage.setItem("herod-resume", document.body.dataset.resume);
-    } catch {
-      // storage is off: a new tab asks to sign in
-    }
-  }
-
   enliven(document);
   forgetSaid();
 })();

@@ -174,7 +174,11 @@ async def test_without_a_page(harness: Harness, ada: Visitor) -> None:
     request = dict(parse_qsl(urlsplit(nobody.replace("&amp;", "&")).query))["request"]
     assert app.came_back(await ada.get("/ui/consent", request=request))["error"] == "consent_required"
     await app.connect(ada)
-    assert "code" in app.came_back(await ada.get("/ui/consent", request=request))
+    answer = await ada.get("/ui/consent", request=request)
+    assert "code" in app.came_back(answer)
+    # No redirect, to which a browser would apply the policy of the form before, and no window looks into the page.
+    assert (answer.status, answer.headers["x-frame-options"]) == (200, "DENY")
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(
