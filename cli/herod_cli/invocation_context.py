@@ -1,10 +1,11 @@
 """One run of the command: its global options, the daemon's address, the credential, and the output format.
 
 The client is created for the first request and closed at the end. Only this file decides which credential is used:
-the command line, then the environment, then the token that `herod login` saved for this address, then the uid.
+the command line, then the environment, then what `herod login` saved for this address, then the uid.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from herod_cli.shared.output import Column, print_json, print_notice, print_record, print_sentence, print_table
-from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
 from herod_cli.shared.secret_files import read_named, read_secret
 from herod_cli.shared.whole_numbers import MAX_UID, parse_whole
+from herod_cli.sign_in.saved_sign_ins import SavedSignIns, SignIn, credentials_path
 
 if TYPE_CHECKING:
     from herod_client import Address, Client, Identity
@@ -36,6 +37,7 @@ class Invocation:
         server_uid: whose process may listen on the Unix socket, besides root; None for the default.
         who: after `identity()`: a hint about the credential, for when it is refused.
         asked: the operation that was called last.
+        sign_in: after `identity()`: the saved sign-in whose token is presented, if it is one.
     """
 
     url: str | None = None
@@ -48,6 +50,7 @@ class Invocation:
     timeout: float = REQUEST_TIMEOUT
     who: str | None = None
     asked: str | None = None
+    sign_in: SignIn | None = field(default=None, repr=False)
     _address: "Address | None" = field(default=None, repr=False)
     _client: "Client | None" = field(default=None, repr=False)
 
@@ -106,19 +109,25 @@ class Invocation:
     def _from_saved(self) -> "Identity | None":
         from herod_client import Bearer, UnixAddress
 
-        token = None
+        found = None
         if "HOME" in os.environ or "XDG_CONFIG_HOME" in os.environ:
-            token = SavedTokens(credentials_path(os.environ)).token(str(self.address()))
-        if token is not None:
-            self.who = (
-                "the token saved by `herod login` was presented: `herod login` renews it, `herod logout` removes it"
-            )
-            return self._bearer(Bearer(token))
+            found = SavedSignIns(credentials_path(os.environ)).current(str(self.address()), time.time())
+        if found is not None:
+            self.who = "what `herod login` saved was presented: `herod login` signs in anew, `herod logout` removes it"
+            self.sign_in = found
+            if found.refresh_token is not None and not found.is_live(time.time()):
+                self._renew(found)
+            return self._bearer(Bearer(self.sign_in.access_token))
         if isinstance(self.address(), UnixAddress):
             self.who = _who_am_i()
         else:
             self.who = "no credential was presented: use --key @FILE, or sign in with `herod login`"
         return None
+
+    def _renew(self, session: SignIn) -> None:
+        from herod_cli.sign_in.sessions import renew  # most commands find a token that is still good
+
+        self.sign_in = renew(self, session)
 
     def _bearer(self, identity: "Identity") -> "Identity":
         from herod_client import TcpAddress
@@ -157,8 +166,11 @@ class Invocation:
 
     def client(self) -> "Client":
         """The client, shared by the whole run."""
+        from herod_client import Bearer
+
         if self._client is None:
-            self._client = self.make_client(self.identity())
+            identity = self.identity() if self.sign_in is None else self._bearer(Bearer(self.sign_in.access_token))
+            self._client = self.make_client(identity)
             click.get_current_context().call_on_close(self._client.close)
         return self._client
 
@@ -183,6 +195,17 @@ class Invocation:
         """
         given = {name: value for name, value in params.items() if value is not None}
         self.asked = method
+        client = self.client()
+        from herod_client import NotAuthenticated  # loaded by the client already
+
+        try:
+            return self.check_object(client.call(method, given))
+        except NotAuthenticated:
+            session = self.sign_in
+            if session is None or session.refresh_token is None:
+                raise
+            self._renew(session)  # its token has ended during a long command, or since the daemon changed its keys
+            self._client = None
         return self.check_object(self.client().call(method, given))
 
     def check_object(self, result: object) -> dict[str, Any]:

@@ -22,10 +22,10 @@ __all__ = ["herod", "main"]
 # Each module has an object with the command's name (and a trailing underscore if that is a Python keyword).
 PLACES: Final = {
     "serve": ("herod_cli.commands.serve", "Run the daemon."),
-    "status": ("herod_cli.commands.status", "Show the daemon's status."),
+    "status": ("herod_cli.commands.status", "Show the daemon's status, and who is signed in."),
     "doctor": ("herod_cli.doctor.doctor", "Find problems and how to fix them."),
-    "login": ("herod_cli.commands.login", "Sign in with email and password."),
-    "logout": ("herod_cli.commands.login", "Sign out and remove the saved token."),
+    "login": ("herod_cli.commands.login", "Sign in, in a browser, by a code, or with a password."),
+    "logout": ("herod_cli.commands.login", "Sign out and remove what was saved."),
     "whoami": ("herod_cli.commands.login", "Show who you are to the daemon."),
     "user": ("herod_cli.commands.user", "Accounts: add, change, delete."),
     "key": ("herod_cli.commands.key", "API keys: create, verify, rotate, disable, delete."),

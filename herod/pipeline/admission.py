@@ -6,6 +6,7 @@ from typing import Final
 
 from herod.identity.openid_scopes import OPENID
 from herod.identity.persons import is_person
+from herod.identity.registered_apps import HEROD_CLI
 from herod.identity.second_factors import has_second_factor, must_have_second_factor
 from herod.pipeline.operation_definition import Context, Operation, name_methods
 from herod.pipeline.privilege_ceilings import check_key_manager
@@ -61,12 +62,7 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
             reason="app_alone",
         )
     if principal.delegation is not None and operation.credential and not operation.apps_may:
-        raise CeilingExceeded(
-            "An app's token cannot make, change or end keys, secrets, sessions or anything else that lasts, whatever "
-            "its scope. Do it yourself; if the app is to do it, give it an API key.",
-            reason=APP_TOKEN,
-            hint="herod key create NAME",
-        )
+        raise _makes_nothing_that_lasts(principal)
     if principal.lacks_factor and not operation.enrols:
         raise SecondFactorMissing(
             "Your account must have a second factor: set up a passkey or an authenticator app first.",
@@ -92,6 +88,23 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
         )
     if operation.manages_keys:
         check_key_manager(context)
+
+
+def _makes_nothing_that_lasts(principal: Principal) -> CeilingExceeded:
+    """The refusal of an app's token, the `herod` command's among them."""
+    if principal.app == HEROD_CLI:
+        return CeilingExceeded(
+            "Signed in by a browser or a code, the herod command cannot make, change or end accounts, keys, secrets, "
+            "sessions or anything else that lasts: sign in with your password for that, or use the dashboard.",
+            reason=APP_TOKEN,
+            hint="herod login --email ADDRESS",
+        )
+    return CeilingExceeded(
+        "An app's token cannot make, change or end keys, secrets, sessions or anything else that lasts, whatever its "
+        "scope. Do it yourself; if the app is to do it, give it an API key.",
+        reason=APP_TOKEN,
+        hint="herod key create NAME",
+    )
 
 
 def check_direct(context: Context, operation: Operation) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from herod.credentials.keyring import Keyring, Purpose
+from herod.identity.registered_apps import HEROD_CLI
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Context, Operation, Params, Target
 from herod.records import RECORD_TYPES, Approval, Record
@@ -52,8 +53,12 @@ _TYPES: Final = {record_type.kind: record_type for record_type in RECORD_TYPES}
 
 
 def needs_approval(context: Context, operation: Operation) -> bool:
-    """Whether the caller is an app, and the operation one that its person must approve (`--approve`)."""
-    if context.principal.delegation is None or not operation.is_command or operation.apps_may:
+    """Whether the caller is an app, and the operation one that its person must approve (`--approve`).
+
+    The `herod` command is not: its person types what it does (`docs/decisions/0014-the-command-is-an-app.md`).
+    """
+    principal = context.principal
+    if principal.delegation is None or principal.app == HEROD_CLI or not operation.is_command or operation.apps_may:
         return False
     asked = context.runtime.config.approve
     return asked == "all" or (asked == "destructive" and operation.is_destructive)

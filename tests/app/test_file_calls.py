@@ -34,9 +34,10 @@ ALLOWED: Final[dict[str, str]] = {
     "herod.store.sqlite.backup_unpacking": "hardlink_to os.open replace unlink",
     "herod.store.sqlite.disk.database_files": "mkdir os.ftruncate os.open unlink",
     "herod.store.sqlite.disk.own_files": "os.fchmod os.open",
-    "herod_cli.shared.saved_tokens": "unlink",
+    "herod_cli.sign_in.saved_sign_ins": "os.open unlink",
     "herod_cli.shared.atomic_file": "os.unlink",
-    "herod_cli.shared.secret_files": "mkdir os.link os.open os.rename os.unlink",
+    "herod_cli.shared.replaced_file": "mkdir os.ftruncate os.rename os.unlink",
+    "herod_cli.shared.secret_files": "os.link os.open os.rename os.unlink",
     "herod_cli.ui.ui": "mkdir unlink",
     "herod_smoke.files": "os.open os.rename os.unlink",
     "herod_client.credentials": "os.open",
@@ -50,7 +51,7 @@ HARMLESS: Final[dict[str, str]] = {
     "herod_cli.shared.standard_streams": "os.open",  # /dev/null
     "herod_smoke.main": "os.open",  # likewise
     "herod_cli.shared.output": "shutil.get_terminal_size",
-    "herod_cli.ui.ui": "shutil.which",
+    "herod_cli.shared.browsers": "shutil.which",
     "herod.reload": "replace",  # of certificates in memory
     "herod_client.async_verifier": "touch",  # of a verifier's own object
 }

@@ -11,6 +11,7 @@ import pytest
 
 from herod_cli.main import main
 from herod_cli.shared.cli_version import cli_version
+from herod_cli.sign_in import password_sign_in
 from support.fake_daemon import (
     APP,
     CONNECTED,
@@ -150,6 +151,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         waiting = iter(answers)
         monkeypatch.setattr("herod_cli.shared.secret_files.has_terminal", lambda: True)
         monkeypatch.setattr("herod_cli.commands.login.has_terminal", lambda: True)
+        monkeypatch.setattr(password_sign_in, "has_terminal", lambda: True)
         monkeypatch.setattr("getpass.getpass", lambda _: next(waiting))
 
         def confirm(*_: Any, **__: Any) -> bool:

@@ -53,6 +53,7 @@ WANTED = {
         "passwd",
         "rotate-secret",
         "sign-out",
+        "factors",
         "reset-factors",
         "enable",
         "disable",

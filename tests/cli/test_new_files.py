@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from herod_cli.shared import secret_files
+from herod_cli.shared import replaced_file, secret_files
 from herod_cli.shared.atomic_file import whole_file
-from herod_cli.shared.secret_files import SavedSecret, replace_private
+from herod_cli.shared.replaced_file import replace_private
+from herod_cli.shared.secret_files import SavedSecret
 from support.fake_daemon import FakeDaemon
 
 OWNER = 4321
@@ -79,10 +80,11 @@ def test_replaced_file_in_a_folder_that_is_swapped(swap: Swap, monkeypatch: pyte
     real = secret_files.write_all
 
     def write_all(descriptor: int, content: bytes) -> None:
-        swap.do()
+        if content == b"new":
+            swap.do()
         real(descriptor, content)
 
-    monkeypatch.setattr(secret_files, "write_all", write_all)
+    monkeypatch.setattr(replaced_file, "write_all", write_all)
     swap.path.write_text("old")
     replace_private(swap.path, b"new")
     assert swap.made == ["file"]

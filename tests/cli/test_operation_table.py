@@ -35,7 +35,6 @@ WITHOUT: Final = {
     "auth.remove_key": "of Hero Supervisor",
     "backup": "`herod backup` reads its route",
     "delegations.get": "`herod app connected` lists them",
-    "factors.get": "the account page shows them",
     "openid.userinfo": "for apps",
 }
 

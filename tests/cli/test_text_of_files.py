@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from herod.input_text import decode_text, parse_json, parse_secret
-from herod_cli.shared.saved_tokens import SavedTokens
+from herod_cli.sign_in.saved_sign_ins import SavedSignIns
 from herod_client.core.errors import SettingsError
 from support.fake_daemon import FakeDaemon
 from support.stopped_store import NEW, OLD
@@ -144,7 +144,7 @@ def test_arguments_that_are_not_utf_8(herod: Callable[..., Any], daemon: FakeDae
         (b"\xff\x01\xff\xff", "is not text"),
     ],
 )
-def test_saved_tokens(tmp_path: Path, herod: Callable[..., Any], content: bytes, says: str) -> None:
+def test_saved_sign_ins(tmp_path: Path, herod: Callable[..., Any], content: bytes, says: str) -> None:
     """The file of `herod login` is named, with what to do; doctor goes on."""
     path = tmp_path / "config" / "herod" / "credentials.json"
     path.parent.mkdir(parents=True)
@@ -156,7 +156,9 @@ def test_saved_tokens(tmp_path: Path, herod: Callable[..., Any], content: bytes,
     assert "`herod login`" in ended.err
     assert herod("doctor").out.count("credentials.json") == 1
     path.write_bytes(b"\xef\xbb\xbf" + b'{"version": 1, "sign_ins": {"x": {"access_token": "y"}}}\r\n')
-    assert SavedTokens(path).token("x") == "y"
+    found = SavedSignIns(path).current("x", now=0)
+    assert found is not None
+    assert found.access_token == "y"
 
 
 def test_attributes(herod: Callable[..., Any], daemon: FakeDaemon) -> None:

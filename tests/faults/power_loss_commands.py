@@ -16,7 +16,8 @@ from herod.private_files import write_private
 from herod.store.sqlite.sqlite_store import SqliteStore
 from herod.store.store_interface import Writer
 from herod_cli.shared.atomic_file import whole_file
-from herod_cli.shared.secret_files import SavedSecret, replace_private
+from herod_cli.shared.replaced_file import replace_private
+from herod_cli.shared.secret_files import SavedSecret
 from store.samples import account, event
 from support.stopped_store import NEW, NOW, opened, settings
 

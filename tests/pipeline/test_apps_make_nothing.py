@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from herod.identity.credential_types import Bearer
+from herod.identity.registered_apps import HEROD_CLI
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.admission import APP_TOKEN
 from herod.pipeline.operation_definition import Operation, Surface
@@ -69,6 +70,17 @@ async def test_in_the_pipeline(scene: Scene, name: str) -> None:
         await scene.harness.call(name, scene.token, **scene.params(OPERATIONS[name]))
     assert refused.value.reason == APP_TOKEN
     assert "give it an API key" in refused.value.message
+    assert scene.records() == before
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_the_command_is_an_app_too(scene: Scene, name: str) -> None:
+    """So is the `herod` command, since any program can say that it is that; the refusal says what to do."""
+    delegation = await connect_app(scene.harness, scene.user, "admin", app=HEROD_CLI, app_origin="registered")
+    before = scene.records()
+    with pytest.raises(CeilingExceeded) as refused:
+        await scene.harness.call(name, app_token(scene.harness, delegation), **scene.params(OPERATIONS[name]))
+    assert (refused.value.reason, refused.value.hint) == (APP_TOKEN, "herod login --email ADDRESS")
     assert scene.records() == before
 
 

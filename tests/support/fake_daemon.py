@@ -145,11 +145,12 @@ class Asked:
 
 @dataclass
 class FakeDaemon:
-    """Answers from `methods` (JSON-RPC) and `routes`, and records the requests."""
+    """Answers from `methods` (JSON-RPC), `routes` and the functions in `answers`, and records the requests."""
 
     url: str
     methods: dict[str, object] = field(default_factory=dict)
     routes: dict[tuple[str, str], Reply] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Callable[[Asked], Reply]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     open: set[socket.socket] = field(default_factory=set)
@@ -162,6 +163,8 @@ class FakeDaemon:
     def answer(self, asked: Asked) -> Reply:
         """Find the response for a request."""
         self.asked.append(asked)
+        if (asked.method, asked.path) in self.answers:
+            return self.answers[asked.method, asked.path](asked)
         known = self.routes.get((asked.method, asked.path))
         if known is not None:
             return known

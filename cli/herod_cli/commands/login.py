@@ -1,9 +1,10 @@
 """`herod login`, `logout` and `whoami`: signs in and out, and shows who you are to the daemon.
 
-Passwords are read from the terminal or a file, never from the command line.
+Passwords and codes are read from the terminal or a file, never from the command line.
 """
 
 import os
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -11,82 +12,172 @@ from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_notice
-from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
-from herod_cli.shared.secret_files import ask_password, has_terminal, read_password
+from herod_cli.shared.secret_files import has_terminal
+from herod_cli.sign_in.described_sign_in import describe_sign_in, show_time, sign_in_sentence
+from herod_cli.sign_in.saved_sign_ins import SavedSignIns, SignIn, changing, credentials_path
+
+if TYPE_CHECKING:
+    from herod_client import ClientError
 
 __all__ = ["login", "logout", "whoami"]
+
+NOT_ENDED: Final = (
+    "  hint: it ends by itself 30 days after its last use; end it before in the dashboard under Connected apps, or with"
+    " `herod app disconnect herod-cli`"
+)
 
 
 @click.command(
     cls=HerodCommand,
     examples=[
         "herod login",
-        "herod login ada@example.org",
-        "herod login ada@example.org --password-file -  # from standard input",
+        "herod login --device  # without a browser on this machine",
+        "herod login --scope read",
+        "herod login --email ada@example.org",
+        "herod login --email ada@example.org --password-file -  # from standard input",
+        "herod login --email ada@example.org --otp-file code.txt",
     ],
 )
-@click.argument("email", required=False)
+@click.argument("address", metavar="[EMAIL]", required=False)
+@click.option("--device", is_flag=True, help="Show a code to enter in a browser on any device.")
+@click.option("--email", metavar="EMAIL", help="Sign in with this email's password, for an hour. Also as argument.")
 @click.option("--password-file", metavar="FILE", help="Read the password from FILE, or from standard input for -.")
+@click.option("--otp-file", metavar="FILE", help="Read the second factor's code from FILE, or standard input for -.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="Ask for this only; repeatable. By browser or code.")
+@click.option("--print", "prints", is_flag=True, help="Open no browser: print the address for one on this machine.")
 @pass_invocation
-def login(invocation: Invocation, email: str | None, password_file: str | None) -> None:
-    """Sign in with email and password.
+def login(
+    invocation: Invocation,
+    address: str | None,
+    *,
+    device: bool,
+    email: str | None,
+    password_file: str | None,
+    otp_file: str | None,
+    scope: tuple[str, ...],
+    prints: bool,
+) -> None:
+    """Sign in, in a browser, by a code, or with a password.
 
-    Saves the access token in $XDG_CONFIG_HOME/herod/credentials.json (0600) for this daemon's address. It is
-    used there when no key or token is given.
+    A browser opens, where you sign in and allow this command. You stay signed in while you use it every 30 days, at
+    most 90 days. Keys, accounts and other lasting things are managed for an hour after --email, or in the dashboard.
+
+    What is needed is saved in $XDG_CONFIG_HOME/herod/credentials.json (0600) for this daemon's address. It is used
+    there when no key or token is given.
     """
-    from herod_client import Anonymous  # keeps `--help` fast
+    if email is not None and address is not None:
+        raise click.UsageError("Give the email once: as --email, or as argument.")
+    email = email or address
+    by_password = email is not None or password_file is not None or otp_file is not None
+    if by_password and (device or prints or scope):
+        raise click.UsageError("--device, --print and --scope are for signing in without a password: leave them out.")
+    if device and prints:
+        raise click.UsageError("--device and --print are mutually exclusive: give one of them.")
+    invocation.address()
+    with changing(credentials_path(os.environ)):
+        pass  # whatever cannot be saved is noticed before anybody types a password
+    if by_password:
+        from herod_cli.sign_in.password_sign_in import sign_in_by_password
 
-    address = str(invocation.address())
-    sign_ins = SavedTokens(credentials_path(os.environ))
-    sign_ins.check_path()
-    if email is None:
-        if not has_terminal():
-            raise click.UsageError("There is no terminal to prompt for your email: give it as `login EMAIL`.")
-        email = click.prompt("Email", err=True)
-    if password_file is not None:
-        password = read_password(password_file)
+        found = sign_in_by_password(invocation, _email(email), password_file=password_file, otp_file=otp_file)
+    elif device:
+        from herod_cli.sign_in.device_sign_in import sign_in_by_device
+
+        found = sign_in_by_device(invocation, scope=scope)
     else:
-        password = ask_password("Password", twice=False, option="--password-file ")
-    with invocation.make_client(Anonymous()) as client:
-        answer = invocation.check_object(client.post("/login", {"email": email, "password": password}))
-    if not isinstance(answer.get("access_token"), str):
-        raise FailureError("The daemon answered without a token.", hint="`herod doctor` compares versions")
-    sign_in = {name: answer.get(name) for name in ("access_token", "client_id", "scope")}
-    sign_ins.keep(address, {**sign_in, "email": email})
+        from herod_cli.sign_in.browser_sign_in import sign_in_by_browser
+
+        found = sign_in_by_browser(invocation, scope=scope, prints=prints)
+    _keep(invocation, found)
+    _report(invocation, found)
+
+
+def _email(email: str | None) -> str:
+    if email is not None:
+        return email
+    if not has_terminal():
+        raise click.UsageError("There is no terminal to prompt for your email: give it as --email EMAIL.")
+    return str(click.prompt("Email", err=True))
+
+
+def _keep(invocation: Invocation, found: SignIn) -> None:
+    """Save a sign-in, and end the session that it replaces; one that cannot be saved is ended itself."""
+    address = str(invocation.address())
+    try:
+        with changing(credentials_path(os.environ)) as saved:
+            former = saved.session(address)
+            saved.keep(address, found)
+            is_replaced = saved.session(address) != former
+    except FailureError:
+        _end(invocation, found)
+        raise
+    if former is not None and is_replaced:
+        _end(invocation, former)
+
+
+def _report(invocation: Invocation, found: SignIn) -> None:
+    address = str(invocation.address())
+    told = {"url": address, "client_id": found.client_id, "scope": found.scope, "method": found.method}
     invocation.done(
-        {"url": address, "email": email, **{name: sign_in[name] for name in ("client_id", "scope")}},
-        f"Signed in to {address} as {email}, scope {answer.get('scope')}, for {answer.get('expires_in')} s.",
+        {**told, ("email" if found.method == "password" else "name"): found.name},
+        f"Signed in to {address} as {found.name}, scope {found.scope}, {_until(found)}.",
     )
+
+
+def _until(found: SignIn) -> str:
+    """How long a new sign-in lasts, for people."""
+    if found.refresh_token is None:
+        return "until the token ends" if found.expires_at is None else f"until {show_time(found.expires_at)}"
+    return "for as long as you use it every 30 days, at most 90"
+
+
+def _end(invocation: Invocation, found: SignIn) -> "ClientError | None":
+    """End a sign-in at the daemon; return why that failed, if it did."""
+    from herod_cli.sign_in.sessions import end_session
+    from herod_client import Anonymous, Bearer, ClientError, NotAuthenticated
+
+    try:
+        if found.refresh_token is None:
+            with invocation.make_client(Bearer(found.access_token)) as client:
+                client.call("token.revoke", {"token": found.access_token})
+        else:
+            with invocation.make_client(Anonymous()) as client:
+                end_session(client, found)
+    except NotAuthenticated:
+        return None  # it was no longer valid
+    except ClientError as error:
+        return error
+    return None
 
 
 @click.command(cls=HerodCommand, examples=["herod logout", "herod logout --url http://127.0.0.1:3350"])
 @pass_invocation
 def logout(invocation: Invocation) -> None:
-    """Sign out and remove the saved token.
+    """Sign out and remove what was saved.
 
-    Revokes the token saved for this daemon's address. If the daemon cannot be reached, the token is removed anyway and
-    stays valid until it expires.
+    Ends the sign-in at this daemon's address, with its tokens. If the daemon cannot be reached, what was saved is
+    removed anyway, and the sign-in stays valid until it ends by itself.
     """
-    from herod_client import Bearer, ClientError, NotAuthenticated  # keeps `--help` fast
-
     address = str(invocation.address())
-    sign_ins = SavedTokens(credentials_path(os.environ))
-    token = sign_ins.token(address)
-    if token is None:
-        others = ", ".join(sign_ins.addresses)
+    path = credentials_path(os.environ)
+    _check_signed_in(SavedSignIns(path), address)
+    with changing(path) as saved:
+        for found in filter(None, (saved.by_password(address), saved.session(address))):
+            error = _end(invocation, found)
+            if error is not None:
+                print_notice(f"herod: warning: the daemon did not end the sign-in: {error.message}")
+                print_notice(NOT_ENDED if found.refresh_token else "  hint: its token ends by itself within the hour")
+        saved.forget(address)
+    invocation.done({"url": address, "signed_out": True}, f"Signed out of {address}.")
+
+
+def _check_signed_in(saved: SavedSignIns, address: str) -> None:
+    if address not in saved.addresses:
+        others = ", ".join(saved.addresses)
         raise FailureError(
             f"You are not signed in to {address}.",
             hint=f"you are signed in to {others}: give one as --url" if others else None,
         )
-    try:
-        with invocation.make_client(Bearer(token)) as client:
-            client.call("token.revoke", {"token": token})
-    except NotAuthenticated:
-        pass  # it was no longer valid
-    except ClientError as error:
-        print_notice(f"herod: warning: the token was not revoked and stays valid until it expires: {error.message}")
-    sign_ins.forget(address)
-    invocation.done({"url": address, "signed_out": True}, f"Signed out of {address}.")
 
 
 @click.command(cls=HerodCommand, examples=["herod whoami", "herod whoami --peer", "herod whoami --key @key.txt"])
@@ -94,6 +185,14 @@ def logout(invocation: Invocation) -> None:
 def whoami(invocation: Invocation) -> None:
     """Show who you are to the daemon.
 
-    Shows the principal of the presented credential, with the scope and networks it holds now.
+    Shows the principal of the presented credential, with the scope and networks it holds now; for a sign-in of `herod
+    login`, also how you signed in and until when.
     """
-    invocation.show(invocation.call("whoami"))
+    answer = invocation.call("whoami")
+    found = describe_sign_in(invocation)
+    if found is None:
+        invocation.show(answer)
+    elif invocation.is_json:
+        invocation.show({**answer, "sign_in": found})
+    else:
+        invocation.show({**answer, "signed_in": sign_in_sentence(found)})

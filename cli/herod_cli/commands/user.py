@@ -7,7 +7,7 @@ import click
 from herod_cli.click_base_classes import HerodGroup, WholeNumber
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import account, join_scope, place_for, show_secret
-from herod_cli.shared.output import Column
+from herod_cli.shared.output import Column, print_lines
 from herod_cli.shared.secret_files import ask_password, confirm, read_password
 
 __all__ = ["user"]
@@ -17,6 +17,13 @@ COLUMNS: Final = (
     Column("EMAIL OR NAME", "who"),
     Column("SCOPE", "scope", yields=True),
     Column("STATE", "state", is_whole=True),
+)
+
+PASSKEYS: Final = (
+    Column("PASSKEY", "name"),
+    Column("KIND", "kind", yields=True),
+    Column("CREATED", "created", is_whole=True),
+    Column("LAST USED", "used", is_whole=True),
 )
 
 networks_option = click.option(
@@ -246,6 +253,41 @@ def sign_out(invocation: Invocation, who: str | None, *, everyone: bool, yes: bo
         answer = invocation.call("session.end_all", **({} if who is None else account(who)))
     whose = "everyone" if everyone else who or "you"
     invocation.done(answer, f"All browsers of {whose} are signed out.")
+
+
+@user.command(examples=["herod user factors", "herod user factors ada@example.org", "herod user factors --output json"])
+@click.argument("who", required=False)
+@pass_invocation
+def factors(invocation: Invocation, who: str | None) -> None:
+    """Show an account's passkeys, authenticator app and recovery codes.
+
+    WHO is an email, a client_id or a unique name; without it, your own. You set them up on your account page in the
+    dashboard.
+    """
+    answer = invocation.call("factors.get", **(_own_account(invocation) if who is None else account(who)))
+    if invocation.is_json:
+        invocation.show(answer)
+        return
+    passkeys = [
+        {
+            **one,
+            "kind": "synced" if one.get("synced") else "one device",
+            "created": str(one.get("created_at"))[:10],
+            "used": str(one["last_used_at"])[:10] if one.get("last_used_at") else "never",
+        }
+        for one in answer.get("passkeys") or []
+    ]
+    since, codes = answer.get("totp_since"), answer.get("recovery_codes")
+    facts = {
+        "required": answer.get("required"),
+        "passkeys": len(passkeys),
+        "authenticator_app": f"since {str(since)[:10]}" if since else "none",
+        "recovery_codes": f"{codes} left" if codes else "none",
+    }
+    invocation.show(facts)
+    if passkeys:
+        print_lines([""])
+        invocation.show_items(passkeys, PASSKEYS, empty="")
 
 
 @user.command("reset-factors", examples=["herod user reset-factors ada@example.org --yes"])

@@ -12,8 +12,8 @@ from typing import Final
 from herod.settings import SECRETS, Settings, load_settings
 from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.exit_codes import FailureError
-from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
 from herod_cli.shared.secret_files import is_private
+from herod_cli.sign_in.saved_sign_ins import SavedSignIns, credentials_path
 from herod_client.connection_diagnosis import owner
 from herod_client.core.errors import SettingsError
 
@@ -108,11 +108,11 @@ def _check_store(path: Path) -> Iterator[Finding]:
 def _check_credentials(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         path = credentials_path(environ)
-        addresses = SavedTokens(path).addresses
+        addresses = SavedSignIns(path).addresses
     except FailureError as error:
         yield fail("credentials", error.message, error.hint)
         return
     if addresses:
         yield ok("credentials", f"Only you can read {path}; signed in to {', '.join(addresses)}.")
     else:
-        yield ok("credentials", "`herod login` has saved no token.")
+        yield ok("credentials", "`herod login` has saved no sign-in.")

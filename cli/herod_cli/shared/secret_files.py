@@ -36,7 +36,7 @@ __all__ = [
     "read_named",
     "read_password",
     "read_secret",
-    "replace_private",
+    "sync_folder",
     "write_all",
 ]
 
@@ -185,7 +185,7 @@ class SavedSecret:
         """Write the secret and a line end; return False, with a warning, if that fails."""
         try:
             write_all(self._descriptor, secret.encode() + b"\n")
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             print_notice(f"herod: warning: {self.path} could not be written: {error.strerror}")
             return False
@@ -228,33 +228,6 @@ def _cannot_create(path: Path, error: Exception) -> FailureError:
     return FailureError(f"{path!s:.200} cannot be created: {reason}.", hint="check the folder and its permissions")
 
 
-def replace_private(path: Path, content: bytes) -> None:
-    """Replace `path` atomically with a file that only its owner can read.
-
-    Raises:
-        FailureError: it cannot be written.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.ExitStack() as opened:
-            folder = open_folder(path)
-            opened.callback(os.close, folder)
-            descriptor = create_private(temporary, folder=folder)
-            opened.callback(os.close, descriptor)
-            try:
-                write_all(descriptor, content)
-                os.rename(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                os.unlink(temporary.name, dir_fd=folder)
-                raise
-            _sync_folder(folder)
-    except OSError as error:
-        raise FailureError(
-            f"{path} cannot be written: {error.strerror}.", hint="check the folder and its permissions"
-        ) from error
-
-
 def give_name(temporary: Path, path: Path, *, folder: int) -> None:
     """Give a temporary file the name `path`, atomically and without replacing another file.
 
@@ -276,10 +249,10 @@ def give_name(temporary: Path, path: Path, *, folder: int) -> None:
         if is_taken(path, folder=folder):
             raise exists_already(path) from None
         os.rename(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
-def _sync_folder(folder: int) -> None:
+def sync_folder(folder: int) -> None:
     """Make the names in a folder durable, if it may be read: a drop folder may not."""
     try:
         readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)

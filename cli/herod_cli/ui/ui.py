@@ -8,9 +8,6 @@ import contextlib
 import html
 import os
 import secrets
-import shlex
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -23,6 +20,7 @@ from herod.file_ownership import require_own_path
 from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import OK, FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
+from herod_cli.shared.browsers import open_address
 from herod_cli.shared.output import print_json, print_lines
 from herod_cli.shared.secret_files import create_private, is_private, open_folder, write_all
 from herod_cli.shared.whole_numbers import MAX_UID, parse_whole
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ui"]
 
-# A command that cannot open a browser fails within this time; one that stays in the foreground is left running.
-BROWSER_SECONDS: Final = 3
 # A code is valid for a minute: an older file is useless and is deleted.
 FILE_SECONDS: Final = 120
 
@@ -160,35 +156,9 @@ def _write_page(folder: Path, link: str) -> Path:
 
 def _open(path: Path, base: str, environ: Mapping[str, str]) -> str:
     """Open the file in a browser, and return what to tell the user."""
-    for command in _browsers(environ):
-        with contextlib.suppress(OSError):
-            opened = subprocess.Popen(  # noqa: S603 - the user's own choice of a browser
-                [*command, path.as_uri()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            try:
-                if opened.wait(timeout=BROWSER_SECONDS) != 0:
-                    continue
-            except subprocess.TimeoutExpired:
-                opened.returncode = 0  # it keeps running
-            return f"Opened {base} in a browser: confirm there that it is you."
+    if open_address(path.as_uri(), environ):
+        return f"Opened {base} in a browser: confirm there that it is you."
     return f"No browser could be opened: open {path} within a minute, or use `herod ui --print`."
-
-
-def _browsers(environ: Mapping[str, str]) -> list[list[str]]:
-    """Return the commands to try: those in BROWSER, as xdg-open and webbrowser read it, then the desktop's."""
-    found = []
-    for text in filter(None, environ.get("BROWSER", "").split(":")):
-        with contextlib.suppress(ValueError):
-            words = [word for word in shlex.split(text) if word != "%s"]
-            found += [words] if words else []
-    desktop = shutil.which("xdg-open")
-    if desktop is not None and (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
-        found.append([desktop])
-    return found
 
 
 def _say(invocation: Invocation, answer: Mapping[str, str], sentence: str) -> None:

@@ -16,8 +16,8 @@ __all__ = ["SECRET_NAMES", "check_identity", "check_parameters"]
 
 # Parameters of operations and forms that hold a credential.
 SECRET_NAMES: Final = frozenset({
-    "admin_key", "assertion", "client_secret", "code", "code_verifier", "current", "former", "key", "otp", "password",
-    "refresh_token", "secret", "token",
+    "admin_key", "assertion", "client_secret", "code", "code_verifier", "current", "device_code", "former", "key",
+    "otp", "password", "refresh_token", "secret", "token",
 })  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.fake_daemon import TOKEN, USER, WHOAMI, FakeDaemon, RpcError, fake_daemon, json_reply
+from support.fake_daemon import TOKEN, USER, WHOAMI, FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 
 Typed = Callable[..., Any]
 
@@ -35,24 +35,93 @@ def test_login_keeps_a_token_for_its_owner_alone(daemon: FakeDaemon, herod: Type
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     assert json.loads(kept.read_text(encoding="utf-8"))["sign_ins"][daemon.url]["access_token"] == "aaa.bbb.ccc"
-    assert [path.name for path in kept.parent.iterdir()] == ["credentials.json"]
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["credentials.json", "credentials.lock"]
 
 
+@pytest.mark.parametrize("args", [("ada@example.org",), ("--email", "ada@example.org")])
 def test_login_asks_at_the_terminal(
+    args: tuple[str, ...], daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None]
+) -> None:
+    """The password is prompted for."""
+    terminal("correct horse battery")
+    assert herod("login", *args).code == 0
+    assert daemon.asked[0].json == {"email": "ada@example.org", "password": "correct horse battery"}
+
+
+def test_login_asks_whose_password_a_file_has(
     daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without arguments email and password are prompted for."""
-    terminal("correct horse battery")
+    """With a password and no email, the email is prompted for."""
+    terminal()
     monkeypatch.setattr("click.prompt", lambda *_, **__: "ada@example.org")
-    assert herod("login").code == 0
+    assert herod("login", "--password-file", "-", stdin=b"correct horse battery\n").code == 0
     assert daemon.asked[0].json == {"email": "ada@example.org", "password": "correct horse battery"}
 
 
 def test_login_without_a_terminal(daemon: FakeDaemon, herod: Typed) -> None:
     """Without a terminal the options to use instead are named."""
-    assert "login EMAIL" in herod("login").err
+    assert "--email EMAIL" in herod("login", "--password-file", "-").err
     assert "--password-file" in herod("login", "ada@example.org").err
     assert herod("login", "ada@example.org").code == 2
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("ada@example.org", "--email", "ada@example.org"),
+        ("ada@example.org", "--scope", "read"),
+        ("--email", "ada@example.org", "--print"),
+        ("--email", "ada@example.org", "--device"),
+        ("--print", "--device"),
+        ("--email", "ada@example.org", "--password-file", "-", "--otp-file", "-"),
+    ],
+)
+def test_options_that_do_not_go_together(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
+    """Two ways to sign in at once are a usage error, before anything is sent."""
+    ended = herod("login", *args, stdin=b"correct horse battery\n")
+    assert ended.code == 2
+    assert daemon.asked == []
+
+
+def _needs_code(asked: Any) -> Reply:
+    if "otp" not in asked.json:
+        error = {"code": "second_factor_needed", "message": "This account has a second factor."}
+        return json_reply({"error": error}, 401)
+    return json_reply({**TOKEN, "client_id": USER["client_id"]})
+
+
+def test_a_second_factor_is_asked_for(
+    daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None], kept: Path
+) -> None:
+    """Only if the account has one, its code is prompted for, and sent with the password."""
+    daemon.answers["POST", "/login"] = _needs_code
+    terminal("correct horse battery", "492039")
+    assert herod("login", "--email", "ada@example.org").code == 0
+    assert [asked.json.get("otp") for asked in daemon.asked] == [None, "492039"]
+    assert daemon.asked[1].json["password"] == "correct horse battery"
+    assert "492039" not in kept.read_text(encoding="utf-8")
+
+
+def test_a_code_from_a_file(daemon: FakeDaemon, herod: Typed, machine: Path) -> None:
+    """A code from a file or standard input is sent at once."""
+    daemon.answers["POST", "/login"] = _needs_code
+    (machine / "password").write_text("correct horse battery\n")
+    ended = herod(
+        "login", "--email", "ada@example.org", "--password-file", "password", "--otp-file", "-", stdin=b"492039\n"
+    )
+    assert ended.code == 0, ended.err
+    assert [asked.json["otp"] for asked in daemon.asked] == ["492039"]
+
+
+def test_a_code_without_a_terminal(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+    """Without a terminal the option for the code is named, and a browser for passkeys."""
+    daemon.answers["POST", "/login"] = _needs_code
+    ended = _login(herod)
+    assert ended.code == 2
+    assert "--otp-file FILE" in ended.err
+    assert "passkey" in ended.err
+    assert not kept.exists()
 
 
 def test_a_wrong_password_keeps_nothing(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
@@ -126,7 +195,7 @@ def test_a_dead_saved_token_says_what_to_do(daemon: FakeDaemon, herod: Typed) ->
     daemon.methods["whoami"] = RpcError(4001, "The token has expired.", {"code": "expired_token"})
     ended = herod("whoami")
     assert ended.code == 4
-    assert "`herod login` renews it, `herod logout` removes it" in ended.err
+    assert "`herod login` signs in anew, `herod logout` removes it" in ended.err
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
@@ -168,7 +237,7 @@ def test_no_home(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPat
 
 
 def test_whoami(daemon: FakeDaemon, herod: Typed) -> None:
-    """`whoami` prints everything that the daemon answers."""
+    """`whoami` prints everything that the daemon answers, and nothing of a sign-in that there is not."""
     assert herod("whoami").out.splitlines() == [
         f"sub       {USER['client_id']}",
         "kind      account",

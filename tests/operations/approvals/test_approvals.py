@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from herod.identity.credential_types import Bearer, SessionCookie
+from herod.identity.registered_apps import HEROD_CLI
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.approvals import APPROVAL_SECONDS, MAX_OPEN, MAX_SHOWN
 from herod.records import Account, Approval, Delegation, Resource
@@ -86,6 +87,18 @@ async def test_it_runs_once_when_approved(scene: Scene) -> None:
     assert scene.harness.store.count(Approval) == 0
     with pytest.raises(NotFound):
         await scene.release()
+
+
+async def test_the_command_waits_for_nobody(scene: Scene) -> None:
+    """What a person types they have decided: the `herod` command needs no approval, whatever `--approve` says."""
+    for approve in ("destructive", "all"):
+        scene.harness.configure(approve=approve)
+        command = await connect_app(scene.harness, scene.user, "user", app=HEROD_CLI, app_origin="registered")
+        sid = scene.sid
+        given = {"sid": sid, "secret": SECRET}
+        app = app_token(scene.harness, command)
+        await scene.harness.call("resources.update", app, TCP, name=f"web {approve}", **given)
+    assert scene.harness.store.count(Approval) == 0
 
 
 async def test_a_declined_call(scene: Scene) -> None:

@@ -1,0 +1,1 @@
+"""Signing in and out, and staying signed in: `herod login`, `herod logout`, and what they save."""

@@ -1,0 +1,181 @@
+"""Waits on a port of 127.0.0.1 for the one redirect that ends a sign-in in a browser (RFC 8252, section 7.3).
+
+    GET /callback?state=<the very one>&…    ends the wait; the browser is answered once it is known what came of it
+    everything else                         a short refusal; the wait goes on, so nobody else can end it
+
+Any user of the machine can connect, and browsers open connections that they never use: so several are read at once,
+each with a deadline and a limit in bytes. Must never write the query, which has the code, anywhere.
+"""
+
+import contextlib
+import hmac
+import html
+import selectors
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Final, Self
+from urllib.parse import parse_qsl
+
+from herod_cli.exit_codes import FailureError
+
+__all__ = ["CALLBACK_PATH", "Callback", "LoopbackListener"]
+
+HOST: Final = "127.0.0.1"
+CALLBACK_PATH: Final = "/callback"
+# Of a request's head.
+MAX_HEAD_BYTES: Final = 16 * 1024
+# For a request to arrive whole, and for the answer to be taken.
+REQUEST_SECONDS: Final = 10.0
+# More than a browser opens; the oldest one is closed.
+MAX_CONNECTIONS: Final = 32
+PAGE: Final = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+    '<meta name="viewport" content="width=device-width"><title>herod: {title}</title><h1>{title}</h1><p>{text}</p>\n'
+)
+
+
+@dataclass(slots=True)
+class _Connection:
+    sock: socket.socket
+    deadline: float
+    received: bytearray = field(default_factory=bytearray, repr=False)
+
+
+@dataclass(slots=True)
+class Callback:
+    """The redirect that was waited for: its parameters, and the browser that waits for an answer."""
+
+    parameters: dict[str, str] = field(repr=False)
+    _sock: socket.socket = field(repr=False)
+
+    def answer(self, title: str, text: str) -> None:
+        """Show a page and close the connection; a browser that has gone does not matter."""
+        _answer(self._sock, "200 OK", title, text)
+
+
+class LoopbackListener:
+    """A port of 127.0.0.1 that the kernel chooses, from now until the end of the block.
+
+    Raises:
+        FailureError: there is none.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._listener = socket.create_server((HOST, 0), backlog=MAX_CONNECTIONS)
+        except OSError as error:
+            raise FailureError(
+                f"The browser's answer cannot be waited for on {HOST}: {error.strerror}.",
+                hint="`herod login --device` needs no port",
+            ) from error
+        self._listener.settimeout(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._open: list[_Connection] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        for connection in self._open:
+            connection.sock.close()
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the browser is sent."""
+        return f"http://{HOST}:{self.port}{CALLBACK_PATH}"
+
+    def wait(self, state: str, deadline: float) -> Callback | None:
+        """Wait for the redirect with this `state`; None if it has not come by `deadline` (of `time.monotonic`)."""
+        with selectors.DefaultSelector() as ready:
+            ready.register(self._listener, selectors.EVENT_READ)
+            while (now := time.monotonic()) < deadline:
+                for late in [one for one in self._open if one.deadline <= now]:
+                    self._close(ready, late)
+                soonest = min([deadline, *(one.deadline for one in self._open)])
+                for key, _ in ready.select(max(soonest - now, 0)):
+                    if key.data is None:
+                        self._accept(ready)
+                        continue
+                    found = self._read(ready, key.data, state)
+                    if found is not None:
+                        return found
+        return None
+
+    def _accept(self, ready: selectors.BaseSelector) -> None:
+        with contextlib.suppress(OSError):  # it has gone already
+            sock, _ = self._listener.accept()
+            sock.settimeout(0)
+            if len(self._open) >= MAX_CONNECTIONS:
+                self._close(ready, self._open[0])
+            connection = _Connection(sock, time.monotonic() + REQUEST_SECONDS)
+            self._open.append(connection)
+            ready.register(sock, selectors.EVENT_READ, connection)
+
+    def _close(self, ready: selectors.BaseSelector, connection: _Connection) -> None:
+        if connection in self._open:
+            self._open.remove(connection)
+            ready.unregister(connection.sock)
+            connection.sock.close()
+
+    def _read(self, ready: selectors.BaseSelector, connection: _Connection, state: str) -> Callback | None:
+        if connection not in self._open:  # closed for a newer one, in this very round
+            return None
+        try:
+            part = connection.sock.recv(MAX_HEAD_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            part = b""
+        connection.received += part
+        if part and b"\r\n\r\n" not in connection.received and len(connection.received) <= MAX_HEAD_BYTES:
+            return None
+        parameters = self._parse(bytes(connection.received), state) if part else None
+        if isinstance(parameters, dict):
+            self._open.remove(connection)
+            ready.unregister(connection.sock)
+            return Callback(parameters, connection.sock)
+        if parameters is not None:
+            _answer(connection.sock, *parameters)
+        self._close(ready, connection)
+        return None
+
+    def _parse(self, received: bytes, state: str) -> dict[str, str] | tuple[str, str, str]:
+        """The parameters of the redirect that is waited for; else how to refuse: status, title and text."""
+        head, is_whole, _ = received.partition(b"\r\n\r\n")
+        if not is_whole:
+            return "431 Request Header Fields Too Large", "Too long", "Nothing happened."
+        request, *lines = head.decode("latin-1").split("\r\n")
+        method, _, rest = request.partition(" ")
+        target, _, version = rest.partition(" ")
+        hosts = [value.strip() for name, _, value in (line.partition(":") for line in lines) if name.lower() == "host"]
+        path, _, query = target.partition("?")
+        if method != "GET" or not version.startswith("HTTP/1.") or path != CALLBACK_PATH:
+            return "404 Not Found", "Nothing here", "This address is only for the answer to a sign-in."
+        if hosts != [f"{HOST}:{self.port}"]:  # a page elsewhere whose name leads here (DNS rebinding)
+            return "421 Misdirected Request", "Nothing here", "This address is only for the answer to a sign-in."
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=20, errors="strict")
+        except ValueError:
+            pairs = []
+        parameters = dict(pairs)
+        if len(parameters) != len(pairs) or not hmac.compare_digest(
+            parameters.get("state", "").encode(), state.encode()
+        ):
+            return "400 Bad Request", "Not this sign-in", "This answer is not to the command that waits here now."
+        return parameters
+
+
+def _answer(sock: socket.socket, status: str, title: str, text: str) -> None:
+    body = PAGE.format(title=html.escape(title), text=html.escape(text)).encode()
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
+        "Content-Security-Policy: default-src 'none'; base-uri 'none'; frame-ancestors 'none'\r\n\r\n"
+    ).encode()
+    with contextlib.suppress(OSError), sock:
+        sock.settimeout(REQUEST_SECONDS)
+        sock.sendall(head + body)
+        sock.shutdown(socket.SHUT_WR)
