@@ -11,7 +11,7 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from quart import current_app
+from quart import current_app, url_for
 
 from herod.credentials.keyring import Purpose
 from herod.credentials.sealing import SealBroken, seal, unseal
@@ -23,6 +23,7 @@ __all__ = [
     "LANDING",
     "LANDING_SECONDS",
     "MAX_LANDING_CHARACTERS",
+    "leads_to_consent",
     "open_path",
     "page_to_return_to",
     "seal_path",
@@ -69,6 +70,12 @@ def open_path(runtime: Runtime, sealed: str | None, now: int) -> str | None:
         return None
     ends, path = int.from_bytes(plain[:_TIME_BYTES], "big"), plain[_TIME_BYTES:].decode()
     return _own_target(path) if now < ends <= now + LANDING_SECONDS else None
+
+
+def leads_to_consent(runtime: Runtime, sealed: str | None, now: int) -> bool:
+    """Whether the sealed path is that of the consent page: an app sent the visitor, and only a person gets there."""
+    path = open_path(runtime, sealed, now)
+    return path is not None and path.partition("?")[0] == url_for("consent")
 
 
 def page_to_return_to(received: Request) -> str | None:

@@ -15,7 +15,7 @@ from quart import g, url_for
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from herod.dashboard.landing import LANDING, page_to_return_to, seal_path, with_ticket
+from herod.dashboard.landing import LANDING, leads_to_consent, page_to_return_to, seal_path, with_ticket
 from herod.dashboard.page_security import FORGET_STORAGE, PageSecurity, is_framed
 from herod.dashboard.pages import (
     app_consent,
@@ -98,6 +98,7 @@ def make_app(
         idle_seconds=pipeline.runtime.config.session_idle,
         frame_origins=" ".join(sorted(frame_origins)),
         passkeys=lambda: passkey_place(pipeline.runtime.config),
+        leads_to_consent=lambda back: leads_to_consent(pipeline.runtime, back, pipeline.now()),
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     gateway = Gateway(pipeline, operations)

@@ -1,8 +1,6 @@
 """The consent page in a browser: looked at in every theme and size, with axe, and used without script."""
 
-import os
 import re
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -64,9 +62,7 @@ def test_how_it_looks(sit: Sit, daemon: Daemon, theme: Theme, size: tuple[int, i
     assert deny is not None
     assert allow is not None
     assert (deny["width"], deny["height"], deny["y"]) == (allow["width"], allow["height"], allow["y"])
-    shots = os.environ.get("HEROD_SHOTS")
-    if shots:
-        ada.page.screenshot(path=Path(shots) / f"consent-{theme}-{size[0]}.png", full_page=True)
+    ada.picture("consent")
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 
 from support.chromium import ADMIN, PASSWORD, Person, Sit, ask, chromium
 from support.real_daemon import Daemon, running
-from support.virtual_authenticator import VirtualAuthenticator
+from support.virtual_authenticator import by_password, enrolled, open_account
 
 # A page that has a passkey answer a challenge for herod's RP ID, and keeps what it answers.
 RELAY = """<!doctype html><title>relay</title><script>
@@ -62,37 +62,6 @@ def ada(sit: Sit, daemon: Daemon, request: pytest.FixtureRequest) -> Person:
 
 # A device that touches by itself would answer each suggestion of the page, until its counter has caught up.
 WITHOUT_SUGGESTIONS = "PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);"
-
-
-def by_password(person: Person, *, lands_on: str | re.Pattern[str] = "Overview") -> None:
-    """Sign in with email and password."""
-    person.page.goto(person.daemon.public_url + "/")
-    person.page.get_by_label("Email").fill(person.email)
-    person.page.get_by_label("Password").fill(PASSWORD)
-    person.button("Sign in").first.click()
-    person.heading(lands_on)
-
-
-def open_account(person: Person) -> None:
-    """Open the account page."""
-    person.page.locator(".me .who a").click()
-    person.heading("Your account")
-
-
-def enrolled(person: Person) -> VirtualAuthenticator:
-    """Enrol a passkey on the account page, and sign out."""
-    device = VirtualAuthenticator(person)
-    open_account(person)
-    device.touch()
-    person.button("Add a passkey").click()
-    person.heading("Keep these recovery codes")
-    device.touch(is_touched=False)
-    person.page.get_by_role("link", name="I have kept them").click()
-    person.heading("Your account")
-    person.page.get_by_text("not used yet").wait_for()
-    person.button("Sign out").click()
-    person.heading("Sign in")
-    return device
 
 
 def is_refused(person: Person, words: str) -> None:

@@ -4,6 +4,7 @@ Console messages, uncaught exceptions and policy violations of a page are record
 """
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -114,6 +115,21 @@ class Person:
         """Whether the page itself scrolls sideways, as opposed to an element on it."""
         wide: bool = self.page.evaluate("document.scrollingElement.scrollWidth > innerWidth")
         return wide
+
+    def picture(self, name: str) -> None:
+        """Take pictures of the page in every theme and size, if HEROD_SHOTS names a folder for them."""
+        folder = os.environ.get("HEROD_SHOTS")
+        if not folder:
+            return
+        before = self.page.viewport_size
+        for theme in ("dark", "light"):
+            for size, (width, height) in {"wide": WIDE, "phone": PHONE}.items():
+                self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a loop's variable is no literal
+                self.page.set_viewport_size({"width": width, "height": height})
+                self.page.screenshot(path=Path(folder) / f"{name}-{theme}-{size}.png", full_page=True)
+        self.page.emulate_media(color_scheme="null")
+        if before is not None:
+            self.page.set_viewport_size(before)
 
     def violations(self, *rules: str) -> list[str]:
         """Violations that axe rates serious or critical, by all its rules or by the given ones."""

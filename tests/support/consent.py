@@ -21,6 +21,7 @@ def allow(someone: Person, url: str) -> str:
     allowing = page.get_by_role("button", name="Allow")
     allowing.wait_for(timeout=WAIT_MS)
     said = page.inner_text("main")
+    someone.picture("way-consent")
     allowing.click()
     page.wait_for_url(lambda now: "/ui/consent" not in now, timeout=WAIT_MS)
     return said

@@ -1,12 +1,13 @@
 """Chromium's virtual authenticator: a passkey device without a person, driven over the DevTools protocol (CDP)."""
 
+import re
 from typing import Any
 
 from playwright.sync_api import CDPSession
 
-from support.chromium import Person
+from support.chromium import PASSWORD, Person
 
-__all__ = ["VirtualAuthenticator"]
+__all__ = ["VirtualAuthenticator", "by_password", "enrolled", "open_account"]
 
 
 class VirtualAuthenticator:
@@ -48,3 +49,34 @@ class VirtualAuthenticator:
     def _send(self, method: str, **params: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self._cdp.send(f"WebAuthn.{method}", params)
         return answer
+
+
+def by_password(person: Person, *, lands_on: str | re.Pattern[str] = "Overview") -> None:
+    """Sign in with email and password."""
+    person.page.goto(person.daemon.public_url + "/")
+    person.page.get_by_label("Email").fill(person.email)
+    person.page.get_by_label("Password").fill(PASSWORD)
+    person.button("Sign in").first.click()
+    person.heading(lands_on)
+
+
+def open_account(person: Person) -> None:
+    """Open the account page."""
+    person.page.locator(".me .who a").click()
+    person.heading("Your account")
+
+
+def enrolled(person: Person) -> VirtualAuthenticator:
+    """Enrol a passkey on the account page, and sign out."""
+    device = VirtualAuthenticator(person)
+    open_account(person)
+    device.touch()
+    person.button("Add a passkey").click()
+    person.heading("Keep these recovery codes")
+    device.touch(is_touched=False)
+    person.page.get_by_role("link", name="I have kept them").click()
+    person.heading("Your account")
+    person.page.get_by_text("not used yet").wait_for()
+    person.button("Sign out").click()
+    person.heading("Sign in")
+    return device

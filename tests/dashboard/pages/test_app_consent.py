@@ -121,6 +121,8 @@ async def test_signing_in_leads_back(harness: Harness, ada: Visitor) -> None:
     request = await app.request_for()
     answer = await harness.request("GET", f"/ui/consent?request={request}", headers={"sec-fetch-site": "none"})
     shown = text(await harness.request("GET", answer.headers["location"], headers=SAME_ORIGIN))
+    assert "An app sent you here" in shown
+    assert "API key" not in shown  # with one nobody consents
     back = re.findall(r'name="back" value="([^"]+)"', shown)[0]
     form = urlencode({"email": "ada@example.org", "password": PASSWORD, "back": back})
     signed_in = await harness.request("POST", "/ui/sign-in", form=form, headers=OWN)
