@@ -124,7 +124,7 @@ class Person:
         before = self.page.viewport_size
         for theme in ("dark", "light"):
             for size, (width, height) in {"wide": WIDE, "phone": PHONE}.items():
-                self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # a loop's variable is no literal
+                self.page.emulate_media(color_scheme=theme)
                 self.page.set_viewport_size({"width": width, "height": height})
                 self.page.screenshot(path=Path(folder) / f"{name}-{theme}-{size}.png", full_page=True)
         self.page.emulate_media(color_scheme="null")
