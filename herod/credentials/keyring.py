@@ -51,6 +51,8 @@ class Purpose(StrEnum):
     REFRESH_TOKENS = "refresh_tokens"
     AUTHORIZATION_CODES = "authorization_codes"
     AUTHORIZATION_REQUESTS = "authorization_requests"
+    DEVICE_CODES = "device_codes"
+    DEVICE_REQUESTS = "device_requests"
     LANDINGS = "landings"
     APPROVALS = "approvals"
     LOGOUT_REQUESTS = "logout_requests"

@@ -19,6 +19,7 @@ from herod.dashboard.landing import LANDING, leads_to_consent, page_to_return_to
 from herod.dashboard.page_security import FORGET_STORAGE, PageSecurity, is_framed
 from herod.dashboard.pages import (
     app_consent,
+    app_device,
     app_requests,
     app_sign_out,
     approvals,
@@ -109,6 +110,7 @@ def make_app(
     terminal_sign_in.add_routes(app, gateway)
     app_requests.add_routes(app, gateway)
     app_consent.add_routes(app, gateway)
+    app_device.add_routes(app, gateway)
     passkey_sign_in.add_routes(app, gateway)
     app_sign_out.add_routes(app, gateway)
     unsent.add_routes(app, gateway)

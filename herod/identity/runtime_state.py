@@ -12,6 +12,7 @@ import msgspec
 from herod.credentials.keyring import Keyring
 from herod.identity.client_documents import DocumentCache
 from herod.identity.config import Config
+from herod.identity.device_polls import DevicePolls
 from herod.identity.one_time_codes import OneTimeCodes
 from herod.identity.session_activity import SessionActivity
 from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, VerifiedTokens
@@ -46,6 +47,7 @@ class Runtime:
         boot_epoch: random at each start; tokens and sessions of the local admin carry it and end with the process.
         store_generation: of the store (`Cursor.generation`): challenges of a replaced store end with it.
         client_documents: the documents of apps that were fetched.
+        device_polls: how often apps ask about their device codes.
         grants: a cache of grants, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         is_stopping: the daemon is stopping: no request may keep waiting.
@@ -65,6 +67,7 @@ class Runtime:
     started_at: int
     store_generation: str = ""
     counters: Counter[str] = field(default_factory=Counter)
+    device_polls: DevicePolls = field(default_factory=DevicePolls)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     client_documents: DocumentCache = field(default_factory=DocumentCache)
     revoked: dict[str, int] = field(default_factory=dict)

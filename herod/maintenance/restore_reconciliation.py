@@ -13,7 +13,8 @@ continued since the backup and can be read completely, a missing record was dele
     revocation, hash_key           those there are added; an extra one does no harm
     session, delegation,
     authorization_code,
-    token_family, approval,
+    token_family, device_code,
+    approval,
     challenge                      all end
     passkey, totp, recovery        those there replace the backup's (`restore_second_factors.py`)
     deletion                       those there are added, unless the account exists again: the daemon continues them
@@ -40,6 +41,7 @@ from herod.records import (
     AuthorizationCode,
     Delegation,
     Deletion,
+    DeviceCode,
     HashKey,
     PeerRule,
     Record,
@@ -63,7 +65,7 @@ EPOCH_LEAP: Final = 1_000_000
 EPOCH_LEAP_BITS: Final = 32
 # Deleted by every restore: they were made with what has another epoch now.
 ENDED: Final[tuple[type[Record], ...]] = (
-    Session, Delegation, AuthorizationCode, TokenFamily, Approval, UsedChallenge,
+    Session, Delegation, AuthorizationCode, TokenFamily, DeviceCode, Approval, UsedChallenge,
 )  # fmt: skip
 DELETED_WHERE_MISSING: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, App, Resource)
 

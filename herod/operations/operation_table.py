@@ -18,7 +18,16 @@ from herod.operations.factors import (
 )
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
-from herod.operations.oauth import authorize, code_exchange, consent, dynamic_registration, token_refresh
+from herod.operations.oauth import (
+    authorize,
+    code_exchange,
+    consent,
+    device_authorization,
+    device_consent,
+    device_exchange,
+    dynamic_registration,
+    token_refresh,
+)
 from herod.operations.openid import app_sign_out, userinfo
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
@@ -37,6 +46,8 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     token_revocation,
     code_exchange,
     token_refresh,
+    device_exchange,
+    device_authorization,
     introspection,
     dynamic_registration,
     change_feed,
@@ -66,6 +77,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     account_factors,
     authorize,
     consent,
+    device_consent,
     audit_log,
     legacy_secret_promotion,
     backup,

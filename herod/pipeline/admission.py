@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
+from herod.credentials.dynamic_client_ids import looks_dynamic
 from herod.identity.openid_scopes import OPENID
 from herod.identity.persons import is_person
 from herod.identity.registered_apps import HEROD_CLI
@@ -67,6 +68,11 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
         raise SecondFactorMissing(
             "Your account must have a second factor: set up a passkey or an authenticator app first.",
             reason="second_factor_missing",
+        )
+    if operation.dynamic_direct and looks_dynamic(principal.id) and not context.source.is_direct:
+        raise TargetDenied(
+            "An app that registered itself may do this only on herod's own machine: ask an admin to register the app.",
+            reason="not_direct",
         )
     decision = decide(context.runtime.config.graph, principal, needs=operation.needs, now=context.now, network=network)
     if isinstance(decision, Denied):
@@ -222,6 +228,7 @@ def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str
             operation.takes_apps,
             is_lasting,
             operation.enrols,
+            operation.dynamic_direct,
         )
         groups.setdefault(asked, []).append(operation)
     names: set[str] = set()

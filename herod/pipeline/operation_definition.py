@@ -262,6 +262,7 @@ class Operation:
         normal_forms: for a command's texts: parameter → the function with which the pipeline normalizes it.
         only_direct: it answers only who reaches herod on this machine, at a loopback name or the Unix socket, and not
             through a proxy. Such an operation has plain routes alone.
+        dynamic_direct: an app that registered itself may call it only from where it may register (`only_direct`).
         members: its plain routes take a JSON object, of which they ignore the members that they do not know, and answer
             in OAuth's format (RFC 7591, section 3).
         form: its plain routes accept a form and answer in OAuth's format.
@@ -312,6 +313,7 @@ class Operation:
     media_type: str | None = None
     is_quiet: bool = False
     only_direct: bool = False
+    dynamic_direct: bool = False
     members: bool = False
     form: bool = False
     grant_type: str | None = None

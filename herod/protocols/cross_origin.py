@@ -37,7 +37,17 @@ __all__ = [
 Headers = tuple[tuple[str, str], ...]
 
 LOCAL_PATHS: Final = frozenset(
-    {"/oauth/register", "/token", "/userinfo", "/introspect", "/revoke", "/mcp", "/rpc", "/validate"}
+    {
+        "/oauth/register",
+        "/device_authorization",
+        "/token",
+        "/userinfo",
+        "/introspect",
+        "/revoke",
+        "/mcp",
+        "/rpc",
+        "/validate",
+    }
 )
 API: Final = "/api/v1/"
 WELL_KNOWN: Final = "/.well-known/"

@@ -43,6 +43,10 @@ class Row:
 CODES: Final[Mapping[type[HerodError], Row]] = {
     errors.InvalidRequest: Row(400, -32602, "invalid_request"),
     errors.InvalidGrant: Row(400, -32602, "invalid_grant"),
+    errors.AuthorizationPending: Row(400, -32602, "authorization_pending"),
+    errors.SlowDown: Row(400, -32602, "slow_down"),
+    errors.AccessDenied: Row(400, -32602, "access_denied"),
+    errors.ExpiredDeviceCode: Row(400, -32602, "expired_token"),
     errors.InvalidScope: Row(400, -32602, "invalid_scope"),
     errors.InvalidTarget: Row(400, -32602, "invalid_target"),
     errors.InvalidRedirectUri: Row(400, -32602, "invalid_redirect_uri"),

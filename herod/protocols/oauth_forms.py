@@ -4,6 +4,7 @@ Operations that share a route, as the grants at `/token` do, are told apart by t
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from herod.identity.credential_types import Basic, Presented, PublicClient
@@ -13,8 +14,10 @@ from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import Pairs, convert_params, fields_of, form_pairs
 from herod.protocols.http import TWO_CREDENTIALS, Request, Response
 from herod.protocols.refused_requests import note_refusal
+from herod.protocols.request_source import is_direct
 from herod.protocols.responses import encode, json_response, oauth_error
 from herod.protocols.rest import PathHandler
+from herod.scopes.principal import AuthMethod
 from herod_client.core.errors import (
     HerodError,
     InvalidRequest,
@@ -31,6 +34,7 @@ RESOURCE: Final = "resource"
 GRANT_TYPE: Final = "grant_type"
 # The reasons of a refusal after which a client asks what to present.
 WANTS_ANOTHER: Final = frozenset({"anonymous", "method_not_allowed"})
+APPS_ALONE: Final = frozenset({AuthMethod.APP})
 FORM_CREDENTIALS: Final = " In the form they are client_id and client_secret."
 
 
@@ -41,15 +45,18 @@ def oauth_handler(pipeline: Pipeline, operations: Sequence[Operation]) -> PathHa
         pipeline: runs every request.
         operations: those of the route; if there are several, each has its `grant_type`.
     """
+    asks_whether_direct = any(operation.dynamic_direct for operation in operations)
 
     async def answer(request: Request, path: dict[str, str]) -> Response:
-        meant = operations
+        meant, source = operations, request.source
+        if asks_whether_direct:
+            source = replace(source, is_direct=is_direct(request))
         try:
             presented = request_credential(request.headers)
             try:
                 pairs = _with_values(form_pairs(request))
             except InvalidRequest:
-                pipeline.check_caller(meant, presented, request.source)
+                pipeline.check_caller(meant, presented, source)
                 raise
             meant = _meant(operations, pairs) or operations
             presented = _with_form(meant, presented, pairs)
@@ -57,11 +64,11 @@ def oauth_handler(pipeline: Pipeline, operations: Sequence[Operation]) -> PathHa
                 operation = _asked_for(operations, pairs)
                 params = read_oauth_form(operation, pairs)
             except InvalidRequest:
-                pipeline.check_caller(meant, presented, request.source)
+                pipeline.check_caller(meant, presented, source)
                 raise
-            result = await pipeline.call(operation, params, presented, request.source)
+            result = await pipeline.call(operation, params, presented, source)
         except HerodError as error:
-            note_refusal(pipeline, request.source, error)
+            note_refusal(pipeline, source, error)
             return _refused(meant[0], error)
         return json_response(encode(result), is_quiet=operation.is_quiet)
 
@@ -142,9 +149,10 @@ def _with_form(operations: Sequence[Operation], presented: Presented | None, pai
 
 
 def _refused(operation: Operation, error: HerodError) -> Response:
-    """The error of a form route. Of the token endpoint's only those of authentication are no 400 (section 5.2)."""
+    """The error of a form route. For apps only those of authentication are no 400 (section 5.2)."""
     takes_tokens = operation.methods is None
     note = FORM_CREDENTIALS if not takes_tokens and error.reason in WANTS_ANOTHER else ""
-    is_unauthorized = isinstance(error, PermissionDenied) and operation.grant_type is not None
+    is_for_apps = operation.grant_type is not None or operation.methods == APPS_ALONE
+    is_unauthorized = isinstance(error, PermissionDenied) and is_for_apps
     status = 400 if is_unauthorized else None
     return oauth_error(error, offered=("Basic", "Bearer") if takes_tokens else ("Basic",), note=note, status=status)

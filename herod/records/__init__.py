@@ -7,6 +7,7 @@ from herod.records.accounts_and_keys import REGISTERED, SERVICE_KEYS, Account, A
 from herod.records.approvals import Approval
 from herod.records.apps import App, app_lookup
 from herod.records.delegations import Delegation
+from herod.records.device_codes import DeviceCode
 from herod.records.factors import Passkey, RecoveryCodes, TotpFactor, UsedChallenge
 from herod.records.housekeeping import ClockRecord, Deletion, GuessCount, HashKey, LegacyUse
 from herod.records.oauth_grants import AuthorizationCode, TokenFamily
@@ -28,6 +29,7 @@ __all__ = [
     "ClockRecord",
     "Delegation",
     "Deletion",
+    "DeviceCode",
     "FieldUse",
     "GuessCount",
     "HashKey",
@@ -68,6 +70,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Delegation,
     AuthorizationCode,
     TokenFamily,
+    DeviceCode,
     Approval,
     Passkey,
     TotpFactor,

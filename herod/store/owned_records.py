@@ -19,6 +19,7 @@ from herod.records import (
     AuthorizationCode,
     Delegation,
     Deletion,
+    DeviceCode,
     Passkey,
     Record,
     RecoveryCodes,
@@ -46,7 +47,13 @@ R = TypeVar("R", bound=Record)
 
 OWNED: Final[Mapping[type[Record], tuple[type[Record], ...]]] = {
     Account: (Passkey, TotpFactor, RecoveryCodes, ApiKey, Session, Delegation),
-    Delegation: (AuthorizationCode, TokenFamily, Approval, Revocation),  # all tokens of a delegation end with it
+    Delegation: (
+        AuthorizationCode,
+        TokenFamily,
+        DeviceCode,
+        Approval,
+        Revocation,
+    ),  # all tokens of a delegation end with it
 }
 """Record type → the types whose records are deleted with their owner."""
 # The most records that one transaction deletes: about 10 ms.

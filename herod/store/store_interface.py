@@ -16,6 +16,7 @@ from herod.records import (
     Approval,
     AuthorizationCode,
     Delegation,
+    DeviceCode,
     GuessCount,
     Record,
     Revocation,
@@ -67,6 +68,7 @@ PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
     (Approval, 0),  # an app may ask for many, and one that is missing is asked for again
     (AuthorizationCode, EXPIRED_KEPT_SECONDS),
     (TokenFamily, EXPIRED_KEPT_SECONDS),
+    (DeviceCode, 0),  # strangers cause them, and one that is missing is refused
     (UsedChallenge, EXPIRED_KEPT_SECONDS),
 )
 

@@ -25,6 +25,11 @@ to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may 
     registration_range  the same from a range of sources   3600  100      locked
     app            of apps to register from one source     3600  60       locked
     app_range      the same from a range of sources        3600  300      locked
+    device         device codes asked for by one source    3600  60       locked
+    device_range   the same by a range of sources          3600  300      locked
+    device_miss    wrong device codes from one source       300  30       locked
+    user_code      wrong user codes typed by one account    300  10       locked
+                   from one range of sources
 
 An attempt is counted before it is judged, so that concurrent ones count too. A success clears its pair counter (NIST
 SP 800-63B, section 5.2.2) and is uncounted from the others, which otherwise stay: or the owner of one account could
@@ -60,6 +65,9 @@ __all__ = [
     "CLIENT",
     "CLIENT_RANGE",
     "DELAYS",
+    "DEVICE",
+    "DEVICE_MISS",
+    "DEVICE_RANGE",
     "FACTOR",
     "LEGACY",
     "LEGACY_RANGE",
@@ -73,6 +81,7 @@ __all__ = [
     "REGISTRATION_RANGE",
     "SERVICE",
     "SOURCE",
+    "USER_CODE",
     "Attempt",
     "CountedAttempt",
     "Counter",
@@ -83,6 +92,8 @@ __all__ = [
     "client_secret_counters",
     "code_guess",
     "delay",
+    "device_authorization",
+    "device_code_miss",
     "guess_at",
     "legacy_counters",
     "live",
@@ -92,6 +103,7 @@ __all__ = [
     "seconds_locked",
     "service_counter",
     "take_back",
+    "user_code_counter",
 ]
 
 Marks = tuple[tuple[int, int], ...]
@@ -138,6 +150,10 @@ LEGACY_RANGE: Final = LimitRule("legacy_range", window=300, limit=50)
 REGISTRATION_RANGE: Final = LimitRule("registration_range", window=3600, limit=100)
 APP: Final = LimitRule("app", window=3600, limit=60)
 APP_RANGE: Final = LimitRule("app_range", window=3600, limit=300)
+DEVICE: Final = LimitRule("device", window=3600, limit=60)
+DEVICE_RANGE: Final = LimitRule("device_range", window=3600, limit=300)
+DEVICE_MISS: Final = LimitRule("device_miss", window=300, limit=30)
+USER_CODE: Final = LimitRule("user_code", window=300, limit=10)
 SERVICE: Final = LimitRule("service", window=300, limit=100)
 CLIENT: Final = LimitRule("client", window=300, limit=10)
 CLIENT_RANGE: Final = LimitRule("client_range", window=300, limit=50)
@@ -219,6 +235,27 @@ def app_registration(source: Source) -> Attempt:
     share = share_of(source)
     counters = (Counter(APP, (share,)), *_of_range(APP_RANGE, share))
     return Attempt(share, counters, is_guess=False)
+
+
+def device_authorization(source: Source) -> Attempt:
+    """An app that asks for a device code; one that is refused counts too."""
+    share = share_of(source)
+    counters = (Counter(DEVICE, (share,)), *_of_range(DEVICE_RANGE, share))
+    return Attempt(share, counters, is_guess=False)
+
+
+def device_code_miss(source: Source) -> Attempt:
+    """A device code that herod does not know. Nobody guesses one, and nobody gets to try for long."""
+    share = share_of(source)
+    return Attempt(share, (Counter(DEVICE_MISS, (pages_together(share),)),), is_guess=False)
+
+
+def user_code_counter(account_id: str, source: Source) -> Counter:
+    """The counter of user codes that a person typed and that nobody waits with (RFC 8628, section 5.1).
+
+    There are 20^8 codes, of which a thousand may be waiting: at this rate it takes over twenty years to meet one.
+    """
+    return Counter(USER_CODE, (account_id, range_of(share_of(source))))
 
 
 def legacy_counters(source: Source) -> tuple[Counter, ...]:

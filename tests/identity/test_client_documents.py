@@ -9,6 +9,7 @@ from herod.identity.client_documents.document_cache import MAX_DOCUMENTS
 from herod.identity.client_documents.shipped_documents import DOCUMENTS
 from herod.identity.credential_types import Basic, PublicClient
 from herod.identity.oauth_apps import AppOrigin, find_app
+from herod.identity.registered_apps import DEVICE_CODE
 from herod.scopes.principal import PrincipalKind
 from herod_client.core.errors import BadCredentials, InvalidRequest
 from identity.test_app_credentials import app_probe
@@ -77,7 +78,8 @@ async def test_shipped_documents(harness: Harness, url: str) -> None:
     assert (app.id, app.origin, app.is_public, app.is_shipped) == (url, AppOrigin.DOCUMENT, True, True)
     assert app.document_age is not None
     assert 1_750_000_000 < app.document_age < 1_900_000_000
-    assert app.grants == ("authorization_code", "refresh_token")
+    assert app.grants[:2] == ("authorization_code", "refresh_token")
+    assert (DEVICE_CODE in app.grants) == (url == "https://vscode.dev/oauth/client-metadata.json")
     kinds = {parse_redirect_uri(one).kind for one in app.redirect_uris}
     assert kinds <= {RedirectKind.HTTPS, RedirectKind.LOOPBACK}
     assert len(app.redirect_uris) >= 1

@@ -33,16 +33,17 @@ DONE_ONCE: Final = {
     "auth.create_key", "auth.remove_key", "delegations.revoke", "first_admin.create", "keys.create", "keys.delete",
     "keys.disable", "keys.enable", "keys.update", "legacy.promote", "openid.sign_out", "peers.allow", "peers.remove",
     "register", "resources.release", "resources.update", "session.delete", "session.end", "session.redeem",
-    "token.exchange_code", "token.revoke", "users.add", "users.delete",
+    "token.exchange_code", "token.exchange_device_code", "token.revoke", "users.add", "users.delete",
     "users.disable", "users.enable", "users.scope", "users.update",
     "apps.add", "apps.update", "apps.enable", "apps.disable", "apps.delete",
     "factors.reset", "passkeys.delete", "passkeys.enrol", "passkeys.rename", "session.confirm", "session.passkey",
-    "totp.disable", "totp.enable", "approvals.decide",
+    "totp.disable", "totp.enable", "approvals.decide", "oauth.device_allow", "oauth.device_deny",
 }  # fmt: skip
 # These do something each time: a new record, a new secret, or the end of all sessions.
 DONE_EACH_TIME: Final = {
     "keys.rotate", "oauth.allow", "oauth.continue", "resources.claim", "session.create", "session.end_all",
     "session.sign_in", "users.password", "users.rotate_secret", "apps.rotate_secret", "recovery.renew",
+    "oauth.device_authorization",
 }  # fmt: skip
 # These issue what no record shows, and are counted.
 COUNTED: Final = {"login", "oauth.deny", "oauth.register", "session.code", "token.create"}
@@ -112,7 +113,8 @@ async def example(harness: Harness, operation: Operation, by: Caller) -> tuple[C
             by = (app.by_app if operation.takes_apps else app.session, by[1])
             params = {
                 **params,
-                "request": app.request,
+                "request": app.device_request if "device" in name else app.request,
+                "device_code": app.device_code,
                 "code": app.code,
                 "refresh_token": app.refresh_token,
             }

@@ -16,9 +16,9 @@ COMMANDS = [one.name for one in OPERATIONS.values() if one.is_command]
 OVER_RPC = [name for name in COMMANDS if Surface.RPC in OPERATIONS[name].surfaces]
 # Parameters that look something up or prove something, and are never stored.
 NOT_KEPT = {
-    "admin_key", "client_id", "code", "code_verifier", "current", "email of login", "email of session.sign_in",
-    "former", "group", "half", "id", "key", "owner", "redirect_uri", "refresh_token", "request", "password of login",
-    "password of session.sign_in", "sid", "token", "token_type_hint", "user",
+    "admin_key", "client_id", "code", "code_verifier", "current", "device_code", "email of login",
+    "email of session.sign_in", "former", "group", "half", "id", "key", "owner", "redirect_uri", "refresh_token",
+    "request", "password of login", "password of session.sign_in", "sid", "token", "token_type_hint", "user",
 }  # fmt: skip
 
 

@@ -40,6 +40,8 @@ GIVING_NOTHING = {
     "login",
     "oauth.continue",
     "oauth.deny",
+    "oauth.device_authorization",
+    "oauth.device_deny",
     "oauth.register",
     "openid.sign_out",
     "factors.reset",
@@ -54,6 +56,7 @@ GIVING_NOTHING = {
     "session.end",
     "token.create",
     "token.exchange_code",
+    "token.exchange_device_code",
     "token.refresh",
     "token.revoke",
     "totp.disable",
@@ -66,7 +69,7 @@ BY_STRANGERS = {
     "first_admin.create", "register", "session.confirm", "session.passkey", "session.redeem", "session.sign_in",
 }  # fmt: skip
 # Only a person's own session calls it, which no credential but a password or passkey opens: those do not expire.
-BY_PERSONS = {"oauth.allow"}
+BY_PERSONS = {"oauth.allow", "oauth.device_allow"}
 # They shorten what they make to the caller's end, and say so in their answer.
 SHORTENED = {"auth.create_key", "session.create"}
 FOLLOWED: tuple[type[Record], ...] = (Account, ApiKey, App, PeerRule, Session)

@@ -119,7 +119,8 @@ def parts(hint: Any) -> Iterator[Any]:
 def test_what_shows_a_secret_counts() -> None:
     """Every command whose answer has a secret or a token counts against `issued_per_minute`.
 
-    Apps that register themselves are nobody's, and have a limit of their own for each source.
+    Apps that register themselves, and device codes, are nobody's, and have a limit of their own for each source. What
+    follows from a device code counts when a person allows it.
     """
     issuing = set()
     for operation in OPERATIONS.values():
@@ -129,6 +130,7 @@ def test_what_shows_a_secret_counts() -> None:
         secrets = {"access_token", "cookie", "key"} & set(hints)
         if operation.is_command and (secrets or SecretText in {part for one in hints.values() for part in parts(one)}):
             issuing.add(operation.name)
-    issuing |= {"oauth.allow", "oauth.continue"}  # a code, in the address to which they lead
-    assert issuing - {"oauth.register"} == {operation.name for operation in OPERATIONS.values() if operation.issues}
+    issuing |= {"oauth.allow", "oauth.continue", "oauth.device_allow"}  # a code, in the address to which they lead
+    nobodys = {"oauth.register", "oauth.device_authorization"}
+    assert issuing - nobodys == {operation.name for operation in OPERATIONS.values() if operation.issues}
     assert {"token.create", "login", "register", "keys.create", "session.create", "session.code"} <= issuing

@@ -65,11 +65,13 @@ AUTHENTICATED: Final = {
 PERSON: Final = {
     "passkeys.begin", "passkeys.enrol", "passkeys.list", "passkeys.rename", "passkeys.delete", "totp.begin",
     "totp.enable", "totp.disable", "recovery.renew", "oauth.consent", "oauth.allow", "oauth.continue", "oauth.deny",
-    "approvals.decide",
+    "approvals.decide", "oauth.enter_user_code", "oauth.device", "oauth.device_allow", "oauth.device_deny",
 }  # fmt: skip
 OPENID: Final = {"openid.userinfo"}
 # An app calls them, authenticated as one, and nobody else.
-BY_APPS: Final = {"token.exchange_code", "token.refresh"}
+BY_APPS: Final = {
+    "token.exchange_code", "token.refresh", "oauth.device_authorization", "token.exchange_device_code",
+}  # fmt: skip
 # An app may call them beside others: about its own tokens.
 BY_APPS_TOO: Final = {"token.introspect", "token.revoke"}
 READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",

@@ -17,7 +17,8 @@ from support.herod_in_memory import NOW, PASSWORD, Harness, User, bearer
 BEARER = 'Bearer realm="herod"'
 BAD_TOKEN = 'Bearer realm="herod", error="invalid_token"'
 BASIC = 'Basic realm="herod"'
-FORMS = ("/token", "/revoke", "/introspect")
+FORMS = ("/token", "/revoke", "/introspect", "/device_authorization")
+FOR_CLIENTS = ("/token", "/device_authorization")
 GRANT = "grant_type=client_credentials&token=x"
 ROUTES = [
     (operation, route)
@@ -96,7 +97,7 @@ async def test_a_bad_token_or_key_on_every_route(harness: Harness) -> None:
 async def test_nothing_on_every_route(harness: Harness) -> None:
     """Who presents nothing is told the scheme alone; forms name Basic."""
     for operation, route in ROUTES:
-        wants = "" if route.path not in FORMS else BASIC if route.path == "/token" else f"{BEARER}, {BASIC}"
+        wants = "" if route.path not in FORMS else BASIC if route.path in FOR_CLIENTS else f"{BEARER}, {BASIC}"
         status, said = await ask(harness, operation, route, {})
         if status != 400:  # what is missing in the parameters may be the credential
             assert (status, said) == (401, wants or BEARER), route

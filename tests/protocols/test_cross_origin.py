@@ -22,6 +22,7 @@ PUBLIC = "https://auth.example.org"
 # Paths that pages on loopback may call, with a method that is there.
 API = [
     ("POST", "/token"),
+    ("POST", "/device_authorization"),
     ("POST", "/introspect"),
     ("POST", "/revoke"),
     ("POST", "/mcp"),

@@ -204,7 +204,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds since the sign-in of a person who lets an app act as an admin": (
             "herod.operations.oauth.consent_offers:ADMIN_SIGN_IN_SECONDS"
         ),
-        "seconds that an app stays connected": ("herod.operations.oauth.consent:DELEGATION_SECONDS"),
+        "seconds that an app stays connected": ("herod.operations.oauth.consent_choices:DELEGATION_SECONDS"),
         "seconds that an authorization code is valid": ("herod.operations.oauth.authorization_codes:CODE_SECONDS"),
         "codes of one connected app, used ones included; the oldest goes": (
             "herod.operations.oauth.authorization_codes:MAX_CODES"
@@ -218,6 +218,27 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds after which it ends in any case": ("herod.operations.oauth.token_families:FAMILY_SECONDS"),
         "seconds for which a refresh token is good beside its successor": (
             "herod.operations.tokens.refresh_token_families:ROTATION_GRACE_SECONDS"
+        ),
+        "device codes that one source may ask for in an hour": "herod.throttle.rules:DEVICE.limit",
+        "the same for one range of sources, in an hour": "herod.throttle.rules:DEVICE_RANGE.limit",
+        "device codes at a time; the oldest of the source with the most goes": (
+            "herod.operations.oauth.device_codes:MAX_DEVICE_CODES"
+        ),
+        "seconds that a device code is valid": "herod.operations.oauth.device_codes:DEVICE_CODE_SECONDS",
+        "seconds after its end for which an app learns why it gets nothing": (
+            "herod.operations.oauth.device_codes:KEPT_SECONDS"
+        ),
+        "seconds between an app's requests for its device code, at first": (
+            "herod.identity.device_polls:INTERVAL_SECONDS"
+        ),
+        "device codes whose last request is remembered": "herod.identity.device_polls:MAX_POLLED",
+        "unknown device codes from one source in five minutes": "herod.throttle.rules:DEVICE_MISS.limit",
+        "wrong user codes typed by one account from one range of sources in five minutes": (
+            "herod.throttle.rules:USER_CODE.limit"
+        ),
+        "characters of a user code as it is typed": "herod.operations.oauth.device_codes:MAX_TYPED",
+        "characters of a request for a device while the browser carries it": (
+            "herod.operations.oauth.device_consent:MAX_REQUEST_CHARS"
         ),
         "characters of a resource that an app asks for": "herod.identity.app_resources:MAX_RESOURCE_CHARS",
         "characters of an app's name on the consent page": "herod.dashboard.app_names:MAX_SHOWN",

@@ -35,7 +35,10 @@ ISSUER = "http://localhost"
 # What takes an app and a person.
 TOGETHER = frozenset({
     "oauth.consent", "oauth.allow", "oauth.continue", "oauth.deny", "token.exchange_code", "token.refresh",
+    "oauth.device_authorization", "oauth.enter_user_code", "oauth.device", "oauth.device_allow", "oauth.device_deny",
+    "token.exchange_device_code",
 })  # fmt: skip
+GRANTS = ("authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code")
 APP_SECRET = "herod_c_of-the-test"
 MCP = "http://localhost/mcp"
 
@@ -215,6 +218,9 @@ class Connecting:
         request: sealed, as the consent page has it.
         code: not used yet.
         refresh_token: of another sign-in of the same app.
+        user_code: nobody has entered it.
+        device_request: sealed, of another user code that the person has entered.
+        device_code: allowed and not used.
     """
 
     app: AppOfTest
@@ -222,6 +228,9 @@ class Connecting:
     request: str
     code: str
     refresh_token: str
+    user_code: str
+    device_request: str
+    device_code: str
 
     @property
     def by_app(self) -> Basic:
@@ -244,7 +253,7 @@ async def connecting(harness: Harness, scope: str = "read", email: str = "person
     await harness.user(scope=scope, email=email, password=PASSWORD, name="Person")
     opened = await harness.call("session.sign_in", None, TCP, email=email, password=PASSWORD)
     session = SessionCookie(opened.cookie)
-    app = await registered_app(harness, needs_pkce=False)
+    app = await registered_app(harness, needs_pkce=False, grants=GRANTS)
     without: dict[str, str | None] = dict.fromkeys(("code_challenge", "code_challenge_method", "redirect_uri"))
     asking = app.asking(**without, nonce="n", scope="read openid")
     request = (await harness.call("oauth.authorize", None, TCP, **asking)).request
@@ -255,4 +264,23 @@ async def connecting(harness: Harness, scope: str = "read", email: str = "person
 
     by = Basic(app.client_id, app.secret or "")
     first = await harness.call("token.exchange_code", by, TCP, grant_type="authorization_code", code=await code())
-    return Connecting(app, session, request, await code(), first.refresh_token)
+
+    async def device(*, is_entered: bool = True) -> tuple[str, str]:
+        codes = await harness.call("oauth.device_authorization", by, TCP, scope="read openid", resource=MCP)
+        if not is_entered:
+            return codes.device_code, codes.user_code
+        entered = await harness.call("oauth.enter_user_code", session, TCP, user_code=codes.user_code)
+        return codes.device_code, entered.request
+
+    allowed, request_for_it = await device()
+    await harness.call("oauth.device_allow", session, TCP, request=request_for_it, scope="read", is_mine=True)
+    return Connecting(
+        app,
+        session,
+        request,
+        await code(),
+        first.refresh_token,
+        user_code=(await device(is_entered=False))[1],
+        device_request=(await device())[1],
+        device_code=allowed,
+    )

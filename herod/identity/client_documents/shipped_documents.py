@@ -25,11 +25,10 @@ DOCUMENTS: Final[Mapping[str, ClientDocument]] = {
         grants=CODE_AND_REFRESH,
         at=SEPTEMBER_8,
     ),
-    # The document has the device grant too.
     "https://vscode.dev/oauth/client-metadata.json": ClientDocument(
         name="Visual Studio Code",
         redirect_uris=("http://127.0.0.1:33418/", "https://vscode.dev/redirect"),
-        grants=CODE_AND_REFRESH,
+        grants=(*CODE_AND_REFRESH, "urn:ietf:params:oauth:grant-type:device_code"),
         at=SEPTEMBER_8,
     ),
     # For authorization servers that send `iss` (RFC 9207).

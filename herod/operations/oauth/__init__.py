@@ -3,6 +3,18 @@
 from herod.operations.oauth.authorization_answers import Redirection
 from herod.operations.oauth.authorization_parameters import Authorize
 from herod.operations.oauth.authorize import NextStep
-from herod.operations.oauth.consent import Choice, ConsentView, Question
+from herod.operations.oauth.consent import ConsentView, Question
+from herod.operations.oauth.consent_choices import Choice
+from herod.operations.oauth.device_consent import DeviceDecision, DeviceQuestion, DeviceRequest
 
-__all__ = ["Authorize", "Choice", "ConsentView", "NextStep", "Question", "Redirection"]
+__all__ = [
+    "Authorize",
+    "Choice",
+    "ConsentView",
+    "DeviceDecision",
+    "DeviceQuestion",
+    "DeviceRequest",
+    "NextStep",
+    "Question",
+    "Redirection",
+]

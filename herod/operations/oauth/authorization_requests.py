@@ -17,16 +17,14 @@ import msgspec
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.redirect_uris import RedirectUri, asked_redirect
 from herod.credentials.sealing import SealBroken, seal, unseal
-from herod.identity.app_resources import app_resource
 from herod.identity.oauth_apps import OAuthApp, find_app
-from herod.identity.openid_scopes import OPENID, OPENID_SCOPES, openid_scopes_of
 from herod.identity.runtime_state import Runtime
+from herod.operations.oauth.asked_access import AskedAccess, read_access
 from herod.operations.oauth.authorization_answers import RefusedRequest, answer_app
 from herod.operations.oauth.authorization_parameters import AUTHORIZATION_CODE, NO_GRANT, PROMPTS, Authorize
 from herod.pipeline.client_documents.learning_apps import is_out_of_date
 from herod.store.store_interface import Reader
-from herod_client.core.errors import InvalidRequest, InvalidTarget
-from herod_client.core.scope_graph import READ, canonical_scope, split_scope
+from herod_client.core.errors import InvalidRequest, InvalidScope, InvalidTarget
 
 __all__ = [
     "EXAMPLE_REQUEST",
@@ -69,26 +67,17 @@ class SealedRequest(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationRequest:
+class AuthorizationRequest(AskedAccess):
     """A request that may be shown to a person, as far as the app is concerned.
 
     Attributes:
         sealed: what the app sent.
-        resource: what the tokens are for, in canonical form; None for `/userinfo` alone.
-        scope: the scopes of herod's that it asks for, in herod's names.
-        openid: those of OpenID Connect.
-        unknown: how many more it asks for that herod does not know.
         prompt: those of `PROMPTS` that it asks for.
         max_age: how long ago the person may have signed in, in seconds; None: any time.
     """
 
     sealed: SealedRequest
-    app: OAuthApp
     redirect: RedirectUri
-    resource: str | None
-    scope: tuple[str, ...]
-    openid: tuple[str, ...]
-    unknown: int
     prompt: frozenset[str]
     max_age: int | None
 
@@ -184,32 +173,19 @@ def read_request(reader: Reader, runtime: Runtime, sealed: SealedRequest) -> Aut
     if AUTHORIZATION_CODE not in app.grants:
         raise refused("unauthorized_client", NO_GRANT)
     try:
-        resource = None if sealed.resource is None else app_resource(runtime.config, sealed.resource)
+        access = read_access(runtime, app, sealed.scope or "", sealed.resource)
     except InvalidTarget as error:
         raise refused("invalid_target", error.message) from None
-    try:
-        names = split_scope(sealed.scope or "")
-    except InvalidRequest as error:
+    except InvalidScope as error:
         raise refused("invalid_scope", error.message) from None
-    openid = openid_scopes_of(names)
-    if resource is None and OPENID not in openid:
-        raise refused(
-            "invalid_target",
-            f"Say what the token is for: send resource={runtime.config.public_url}/mcp, or another resource, or ask "
-            "for the scope openid to sign a person in.",
-        )
-    graph = runtime.config.graph
-    own = tuple(canonical_scope(name for name in names if graph.bit(name) and name not in OPENID_SCOPES).split())
-    if not names and resource is not None:
-        own = (READ,) if app.scope is None else app.scope
     return AuthorizationRequest(
-        sealed=sealed,
         app=app,
+        resource=access.resource,
+        scope=access.scope,
+        openid=access.openid,
+        unknown=access.unknown,
+        sealed=sealed,
         redirect=redirect,
-        resource=resource,
-        scope=own if resource is not None else (),
-        openid=openid if OPENID in openid else (),
-        unknown=len({name for name in names if not graph.bit(name) and name not in OPENID_SCOPES}),
         prompt=frozenset((sealed.prompt or "").split()) & PROMPTS,
         max_age=None if sealed.max_age is None else int(sealed.max_age),
     )

@@ -4,12 +4,13 @@ The rules of who is asked, when, and about how much. Must never offer more than 
 may be given and than it asked for, and never `owner`.
 """
 
-from typing import Final, Literal
+from typing import Final, Generic, Literal, TypeVar
 
 import msgspec
 
 from herod.identity.effective_principals import is_delegation_live
 from herod.identity.oauth_apps import AppOrigin
+from herod.operations.oauth.asked_access import AskedAccess
 from herod.operations.oauth.authorization_answers import Redirection, answer_app
 from herod.operations.oauth.authorization_requests import AuthorizationRequest, open_request, read_request
 from herod.pipeline.operation_definition import Context
@@ -17,15 +18,18 @@ from herod.records import Account, Delegation
 from herod.store.store_interface import Reader
 from herod_client.core.scope_graph import ADMIN, OWNER
 
-__all__ = ["ADMIN_SIGN_IN_SECONDS", "Offer", "Step", "is_recent", "lets_admin", "next_step", "read_offer"]
+__all__ = ["ADMIN_SIGN_IN_SECONDS", "Offer", "Step", "is_recent", "lets_admin", "make_offer", "next_step", "read_offer"]
 
 # How recent a sign-in must be to delegate `admin`.
 ADMIN_SIGN_IN_SECONDS: Final = 300
 
+A = TypeVar("A", bound=AskedAccess)
+A_co = TypeVar("A_co", bound=AskedAccess, covariant=True)
+
 Step = Literal["ask", "continue", "sign_in", "answer"]
 
 
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
+class Offer(msgspec.Struct, Generic[A_co], frozen=True, kw_only=True):
     """What this person may give now of what an app asks for.
 
     Attributes:
@@ -34,14 +38,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         former: what the person allowed the same app for the same resource, if that is in force.
     """
 
-    request: AuthorizationRequest
+    request: A_co
     account: Account
     scope: tuple[str, ...]
     withheld: tuple[str, ...]
     former: Delegation | None
 
 
-def read_offer(reader: Reader, context: Context, text: str) -> Offer:
+def read_offer(reader: Reader, context: Context, text: str) -> Offer[AuthorizationRequest]:
     """What the calling person may give of what a sealed request asks for.
 
     Raises:
@@ -49,12 +53,23 @@ def read_offer(reader: Reader, context: Context, text: str) -> Offer:
         RefusedRequest: the app is told why not.
     """
     runtime = context.runtime
-    request = read_request(reader, runtime, open_request(runtime.keyring, text, context.now))
+    return make_offer(reader, context, read_request(reader, runtime, open_request(runtime.keyring, text, context.now)))
+
+
+def make_offer(reader: Reader, context: Context, request: A, *, never: str = OWNER) -> Offer[A]:
+    """What the calling person may give of what an app asks for.
+
+    Args:
+        reader: the store.
+        context: its principal is the person who is asked.
+        request: what the app asks for.
+        never: the least scope that cannot be given in this way.
+    """
     account = reader.get(Account, context.principal.id)
     assert account is not None  # noqa: S101 - it has just been identified, in this transaction
-    graph = runtime.config.graph
+    graph = context.runtime.config.graph
     most = -1 if request.app.scope is None else graph.mask(request.app.scope)
-    held = context.principal.widest.mask & most & ~graph.bit(OWNER)
+    held = context.principal.widest.mask & most & ~graph.bit(OWNER) & ~graph.bit(never)
     scope = tuple(name for name in request.scope if not graph.mask((name,)) & ~held)
     withheld = tuple(name for name in request.scope if name not in scope)
     narrowed = graph.names(graph.mask(withheld) & held)  # of what exceeds the person, the part that they have
@@ -67,14 +82,14 @@ def read_offer(reader: Reader, context: Context, text: str) -> Offer:
     )
 
 
-def _former(reader: Reader, context: Context, request: AuthorizationRequest, account: Account) -> Delegation | None:
+def _former(reader: Reader, context: Context, request: AskedAccess, account: Account) -> Delegation | None:
     """What the account grants to the same app for the same resource, if that is in force."""
     found = reader.find(Delegation, "delegation", account.id, request.app.id, request.resource or "")
     live = [one for one in found if is_delegation_live(context.runtime, one, account, context.now)]
     return live[-1] if live else None
 
 
-def next_step(context: Context, offer: Offer) -> tuple[Step, Redirection | None]:
+def next_step(context: Context, offer: Offer[AuthorizationRequest]) -> tuple[Step, Redirection | None]:
     """What comes next for this person and request; with `answer`, how the app is told."""
     request = offer.request
 
@@ -115,7 +130,7 @@ def _must_sign_in(context: Context, request: AuthorizationRequest) -> bool:
     return request.max_age is not None and request.sealed.at - signed_in_at > request.max_age
 
 
-def _is_remembered(context: Context, offer: Offer) -> bool:
+def _is_remembered(context: Context, offer: Offer[AuthorizationRequest]) -> bool:
     """Whether the person's former answer counts for this request too."""
     request, former, graph = offer.request, offer.former, context.runtime.config.graph
     if former is None or "consent" in request.prompt:

@@ -24,6 +24,7 @@ from herod.credentials.redirect_uris import (
     refuse_own_origin,
 )
 from herod.identity.oauth_apps import NO_SECRET
+from herod.identity.registered_apps import DEVICE_CODE
 from herod.pipeline.app_names import parse_app_name
 from herod.pipeline.operation_definition import Context, GivesNothing, NormalForm, NoTarget, Params, SecretText, command
 from herod.pipeline.parameter_types import NAME, Verbatim
@@ -36,14 +37,15 @@ from herod_client.core.errors import InvalidClientMetadata, InvalidRedirectUri, 
 __all__ = ["AUTH_METHODS", "GRANTS", "oauth_register"]
 
 CODE: Final = "code"
-GRANTS: Final = ("authorization_code", "refresh_token")
+CODE_GRANT: Final = "authorization_code"
+GRANTS: Final = (CODE_GRANT, "refresh_token", DEVICE_CODE)
 """The grant types that a dynamic app may register; others that it asks for are left out."""
 SECRET_METHODS: Final = ("client_secret_basic", "client_secret_post")
 AUTH_METHODS: Final = (*SECRET_METHODS, NO_SECRET)
 MAX_LISTED: Final = 32  # entries in each list
 # RFC 7591, section 2: what an app means that says nothing.
 DEFAULT_METHOD: Final = "client_secret_basic"
-DEFAULT_GRANTS: Final = ("authorization_code",)
+DEFAULT_GRANTS: Final = (CODE_GRANT,)
 # Anybody may register these kinds of redirect. The others need somebody who vouches for the app.
 KINDS: Final = frozenset({RedirectKind.HTTPS, RedirectKind.LOOPBACK})
 
@@ -65,10 +67,11 @@ class RegisterApp(Params, frozen=True, kw_only=True):
             ]
         ],
         msgspec.Meta(
-            description="https, or http on localhost, 127.0.0.1 and [::1], where any port is good; others are left out",
-            extra_json_schema={"minItems": 1, "maxItems": MAX_LISTED},
+            description="https, or http on localhost, 127.0.0.1 and [::1] with any port; others are left out. "
+            "Needed for authorization_code alone",
+            extra_json_schema={"maxItems": MAX_LISTED},
         ),
-    ]
+    ] = msgspec.field(default_factory=list)
     client_name: (
         Annotated[
             str,
@@ -81,8 +84,8 @@ class RegisterApp(Params, frozen=True, kw_only=True):
         Annotated[
             list[str],
             msgspec.Meta(
-                description="authorization_code, and refresh_token to stay signed in",
-                extra_json_schema={"maxItems": MAX_LISTED, "contains": {"const": GRANTS[0]}},
+                description=f"authorization_code, {DEVICE_CODE} without a browser, and refresh_token to stay signed in",
+                extra_json_schema={"maxItems": MAX_LISTED, "contains": {"enum": [CODE_GRANT, DEVICE_CODE]}},
             ),
         ]
         | None
@@ -153,10 +156,11 @@ def oauth_register(tx: Writer, context: Context, params: RegisterApp) -> Registe
         raise TargetDenied(
             "Apps cannot register themselves here: ask an admin to register the app.", reason="dynamic_apps_off"
         )
+    grants = _grants(params)
     app = DynamicApp(
         name=params.client_name or "",
-        redirect_uris=_redirects(params.redirect_uris, config.own_origins),
-        grants=_grants(params),
+        redirect_uris=_redirects(params.redirect_uris, config.own_origins) if CODE_GRANT in grants else (),
+        grants=grants,
         auth_method=_auth_method(params.token_endpoint_auth_method),
     )
     keyring = context.runtime.keyring
@@ -174,7 +178,7 @@ def oauth_register(tx: Writer, context: Context, params: RegisterApp) -> Registe
         client_id_issued_at=context.now,
         redirect_uris=list(app.redirect_uris),
         grant_types=list(app.grants),
-        response_types=[CODE],
+        response_types=[CODE] if CODE_GRANT in grants else [],
         token_endpoint_auth_method=app.auth_method,
         client_name=app.name or msgspec.UNSET,
         client_secret=dynamic_secret(keyring, client_id) if has_secret else msgspec.UNSET,
@@ -217,15 +221,15 @@ def _grants(params: RegisterApp) -> tuple[str, ...]:
     """The grant types that herod supports, of those that were asked for.
 
     Raises:
-        InvalidClientMetadata: without codes the app could do nothing.
+        InvalidClientMetadata: with none of them anybody could sign in.
     """
     asked = DEFAULT_GRANTS if params.grant_types is None else params.grant_types
     if max(len(asked), len(params.response_types or ())) > MAX_LISTED:
         raise InvalidClientMetadata(f"'grant_types' and 'response_types' have at most {MAX_LISTED} entries each.")
     grants = tuple(grant for grant in GRANTS if grant in asked)
-    if GRANTS[0] not in grants:
-        raise InvalidClientMetadata(f"The parameter 'grant_types' must include {GRANTS[0]}.")
-    if params.response_types is not None and CODE not in params.response_types:
+    if not {CODE_GRANT, DEVICE_CODE} & set(grants):
+        raise InvalidClientMetadata(f"The parameter 'grant_types' must include {CODE_GRANT} or {DEVICE_CODE}.")
+    if CODE_GRANT in grants and params.response_types is not None and CODE not in params.response_types:
         raise InvalidClientMetadata(f"The parameter 'response_types' must include {CODE}.")
     return grants
 

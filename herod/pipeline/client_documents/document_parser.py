@@ -11,6 +11,7 @@ import msgspec
 
 from herod.credentials.redirect_uris import RedirectKind, parse_redirect_uri, refuse_own_origin
 from herod.identity.client_documents import ClientDocument, ClientUrl
+from herod.identity.registered_apps import DEVICE_CODE
 from herod.pipeline.app_names import parse_app_name
 from herod_client.core.errors import InvalidClientMetadata, InvalidRequest
 from herod_client.core.repeated_names import RepeatedNameError, check_names
@@ -19,7 +20,8 @@ __all__ = ["MAX_DOCUMENT_BYTES", "MAX_DOCUMENT_REDIRECTS", "parse_document"]
 
 MAX_DOCUMENT_BYTES: Final = 5 * 1024
 MAX_DOCUMENT_REDIRECTS: Final = 32
-GRANTS: Final = ("authorization_code", "refresh_token")
+CODE_GRANT: Final = "authorization_code"
+GRANTS: Final = (CODE_GRANT, "refresh_token", DEVICE_CODE)
 KINDS: Final = frozenset({RedirectKind.HTTPS, RedirectKind.LOOPBACK})
 # A secret in public is none, and herod fetches no keys.
 FORBIDDEN_NAMES: Final = ("jwks_uri",)
@@ -47,15 +49,16 @@ def parse_document(url: ClientUrl, body: bytes, *, own_origins: frozenset[str], 
             raise _bad(f"it has a {name!r}, which an app that is known by its document cannot have")
     if members.get("token_endpoint_auth_method", "none") != "none":
         raise _bad("herod supports only 'none' as its token_endpoint_auth_method")
-    if "code" not in _texts(members, "response_types", default=["code"]):
-        raise _bad("its response_types do not include 'code'")
-    asked = _texts(members, "grant_types", default=["authorization_code"])
+    asked = _texts(members, "grant_types", default=[CODE_GRANT])
     grants = tuple(grant for grant in GRANTS if grant in asked)
-    if GRANTS[0] not in grants:
-        raise _bad(f"its grant_types do not include {GRANTS[0]!r}")
+    if not {CODE_GRANT, DEVICE_CODE} & set(grants):
+        raise _bad(f"its grant_types include neither {CODE_GRANT!r} nor {DEVICE_CODE!r}")
+    if "code" not in _texts(members, "response_types", default=["code"]) and CODE_GRANT in grants:
+        raise _bad("its response_types do not include 'code'")
+    redirects = _texts(members, "redirect_uris", default=[])
     return ClientDocument(
         name=_name(members.get("client_name", url.host)),
-        redirect_uris=_redirects(_texts(members, "redirect_uris", default=[]), own_origins),
+        redirect_uris=_redirects(redirects, own_origins) if CODE_GRANT in grants else (),
         grants=grants,
         at=now,
     )

@@ -14,10 +14,12 @@ from herod.pipeline.operation_definition import Context
 from herod.store.store_interface import Reader
 from herod_client.core.errors import InvalidRequest
 
-__all__ = ["is_out_of_date", "learn_app"]
+__all__ = ["is_out_of_date", "lacks_grant", "learn_app", "may_say_more"]
 
 
-async def learn_app(reader: Reader, context: Context, client_id: str, redirect_uri: str | None) -> OAuthApp | None:
+async def learn_app(
+    reader: Reader, context: Context, client_id: str, redirect_uri: str | None, *, grant: str | None = None
+) -> OAuthApp | None:
     """The app with this client id, whose document is fetched if herod does not have one that will do.
 
     Args:
@@ -25,6 +27,7 @@ async def learn_app(reader: Reader, context: Context, client_id: str, redirect_u
         context: its principal is the person who is asked.
         client_id: as the app sent it.
         redirect_uri: the redirect that the app asks for: a copy of the document that lacks it is out of date.
+        grant: a grant type that needs no redirect, which the document must have instead.
 
     Returns:
         None if there is no such app.
@@ -36,7 +39,9 @@ async def learn_app(reader: Reader, context: Context, client_id: str, redirect_u
     """
     runtime = context.runtime
     app = find_app(reader, runtime, client_id)
-    if app is None or not is_out_of_date(runtime, app, redirect_uri):
+    if app is None or not (
+        is_out_of_date(runtime, app, redirect_uri) if grant is None else lacks_grant(runtime, app, grant)
+    ):
         return app
     if not is_person(reader, runtime, context.principal):
         raise RuntimeError("only a person who has signed in lets herod fetch a document")
@@ -52,12 +57,21 @@ async def learn_app(reader: Reader, context: Context, client_id: str, redirect_u
 
 def is_out_of_date(runtime: Runtime, app: OAuthApp, redirect_uri: str | None) -> bool:
     """Whether only its document, which herod may fetch, can say whether the app has this redirect."""
-    if app.origin is not AppOrigin.DOCUMENT or not (app.is_shipped or app.document_age is None):
-        return False
-    if not runtime.config.fetches_documents:
+    if not may_say_more(runtime, app):
         return False
     try:
         asked_redirect(app.redirect_uris, redirect_uri, ())
     except InvalidRequest:
         return True
     return False
+
+
+def lacks_grant(runtime: Runtime, app: OAuthApp, grant: str) -> bool:
+    """Whether only its document, which herod may fetch, can say whether the app has this grant type."""
+    return grant not in app.grants and may_say_more(runtime, app)
+
+
+def may_say_more(runtime: Runtime, app: OAuthApp) -> bool:
+    """Whether an app has a document that herod may fetch and has not fetched."""
+    is_fetched = app.document_age is not None and not app.is_shipped
+    return app.origin is AppOrigin.DOCUMENT and not is_fetched and runtime.config.fetches_documents

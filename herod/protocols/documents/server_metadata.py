@@ -74,6 +74,7 @@ def _if_people_sign_in(member: Member) -> Member:
 MEMBERS: Final[Mapping[str, Member]] = {
     "issuer": _at(""),
     "authorization_endpoint": _if_people_sign_in(_at(AUTHORIZE_PATH)),
+    "device_authorization_endpoint": _if_people_sign_in(_at("/device_authorization")),
     "token_endpoint": _at("/token"),
     "token_endpoint_auth_methods_supported": _always((*CLIENT_METHODS, NO_SECRET)),
     "introspection_endpoint": _at("/introspect"),

@@ -8,7 +8,7 @@ import pytest
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
 from herod.operations.oauth import ConsentView
-from herod.operations.oauth.consent import DELEGATION_SECONDS
+from herod.operations.oauth.consent_choices import DELEGATION_SECONDS
 from herod.operations.oauth.consent_offers import ADMIN_SIGN_IN_SECONDS
 from herod.records import Account, AuthorizationCode, Delegation
 from herod.settings import QuotaSettings

@@ -7,6 +7,7 @@ import pytest
 
 from credentials.hostile_redirects import OWN_ORIGINS
 from herod.identity.client_documents import ClientDocument, parse_client_url
+from herod.identity.registered_apps import DEVICE_CODE
 from herod.pipeline.client_documents.document_parser import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_REDIRECTS, parse_document
 from herod_client.core.errors import InvalidClientMetadata
 from pipeline.client_documents.hostile_documents import GOOD, HOSTILE, URL
@@ -29,9 +30,16 @@ def test_a_good_one() -> None:
     assert _with() == ClientDocument(
         name="Agent",
         redirect_uris=("http://localhost/callback", f"https://{HOST}/callback"),
-        grants=("authorization_code", "refresh_token"),
+        grants=("authorization_code", "refresh_token", DEVICE_CODE),
         at=NOW,
     )
+
+
+def test_an_app_without_a_browser() -> None:
+    """An app that has the device grant alone needs no redirect, and is given none."""
+    read = _with(grant_types=[DEVICE_CODE], redirect_uris=..., response_types=[])
+    assert (read.grants, read.redirect_uris) == ((DEVICE_CODE,), ())
+    assert _with(grant_types=[DEVICE_CODE]).redirect_uris == ()
 
 
 def test_what_may_be_missing() -> None:

@@ -27,6 +27,9 @@ EMAIL: Final = "ada@example.org"
 # Operations on an existing account with that address; for all others the address is still free.
 EXAMPLE_REQUEST: Final = str(OPERATIONS["oauth.allow"].example["request"])
 EXAMPLE_CODE: Final = str(OPERATIONS["token.exchange_code"].example["code"])
+EXAMPLE_USER_CODE: Final = str(OPERATIONS["oauth.enter_user_code"].example["user_code"])
+EXAMPLE_DEVICE_REQUEST: Final = str(OPERATIONS["oauth.device_allow"].example["request"])
+EXAMPLE_DEVICE_CODE: Final = str(OPERATIONS["token.exchange_device_code"].example["device_code"])
 EXAMPLE_REFRESH: Final = str(OPERATIONS["token.refresh"].example["refresh_token"])
 AT_HOME: Final = frozenset({"login"})
 TENANT: Final = "what the tenant chose"
@@ -95,6 +98,11 @@ async def prepare(harness: Harness, operation: Operation) -> Prepared:
     if connected_app is not None:
         real[EXAMPLE_REQUEST], real[EXAMPLE_CODE] = connected_app.request, connected_app.code
         real[EXAMPLE_REFRESH] = connected_app.refresh_token
+        real[EXAMPLE_USER_CODE] = connected_app.user_code
+        real[EXAMPLE_DEVICE_REQUEST], real[EXAMPLE_DEVICE_CODE] = (
+            connected_app.device_request,
+            connected_app.device_code,
+        )
     headers = {} if operation.needs is Access.PUBLIC else asker.basic_header
     if operation.openid:
         connected = await connect_app(harness, user, "read")

@@ -23,6 +23,7 @@ async def test_server_metadata(harness: Harness, path: str) -> None:
     assert answer.json == {
         "issuer": "http://localhost",
         "authorization_endpoint": "http://localhost/authorize",
+        "device_authorization_endpoint": "http://localhost/device_authorization",
         "token_endpoint": "http://localhost/token",
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint": "http://localhost/introspect",
@@ -34,7 +35,12 @@ async def test_server_metadata(harness: Harness, path: str) -> None:
         "end_session_endpoint": "http://localhost/logout",
         "client_id_metadata_document_supported": True,
         "jwks_uri": "http://localhost/.well-known/jwks.json",
-        "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token"],
+        "grant_types_supported": [
+            "client_credentials",
+            "authorization_code",
+            "refresh_token",
+            "urn:ietf:params:oauth:grant-type:device_code",
+        ],
         "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,

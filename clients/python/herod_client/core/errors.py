@@ -8,12 +8,15 @@ a daemon or a command. Status codes are in `protocols/error_codes.py`, not here.
 from typing import ClassVar, Final
 
 __all__ = [
+    "AccessDenied",
     "ApprovalRequired",
+    "AuthorizationPending",
     "BadCredentials",
     "BadToken",
     "CeilingExceeded",
     "Conflict",
     "Disabled",
+    "ExpiredDeviceCode",
     "ExpiredToken",
     "ForeignOrigin",
     "FutureToken",
@@ -41,6 +44,7 @@ __all__ = [
     "SecondFactorMissing",
     "SecondFactorNeeded",
     "SettingsError",
+    "SlowDown",
     "StartupError",
     "TargetDenied",
     "TooLarge",
@@ -107,6 +111,22 @@ class InvalidGrant(InvalidRequest):
 
     Never an error of the client's own credentials: agents throw their registration away for those.
     """
+
+
+class AuthorizationPending(InvalidRequest):
+    """The person has not decided about a device code yet: ask again after the interval (RFC 8628, section 3.5)."""
+
+
+class SlowDown(InvalidRequest):
+    """The same, and the app asked too soon: it has to wait 5 seconds longer from now on (RFC 8628, section 3.5)."""
+
+
+class AccessDenied(InvalidRequest):
+    """The person refused a device code (RFC 8628, section 3.5)."""
+
+
+class ExpiredDeviceCode(InvalidRequest):
+    """Nobody decided about a device code in time (RFC 8628, section 3.5)."""
 
 
 class UnsupportedGrantType(InvalidRequest):

@@ -1,0 +1,112 @@
+"""Device codes, with which an app waits, and user codes, which a person types (RFC 8628, section 3.2).
+
+A device code is 256 random bits; a user code is short, so guesses at it are counted (section 5.1). Both are stored as
+HMACs. Strangers can ask for codes, so there are so many at a time and no more: of the source with the most, the oldest
+goes. Must never let a code of another source go for one of theirs.
+"""
+
+import secrets
+import unicodedata
+from collections import Counter
+from typing import Final
+
+from herod.credentials.keyring import Purpose
+from herod.identity.oauth_apps import OAuthApp
+from herod.identity.registered_apps import DEVICE_CODE
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.client_documents.learning_apps import may_say_more
+from herod.records import DeviceCode
+from herod.store.store_interface import Reader, Writer
+from herod.throttle.source_ranges import range_of
+from herod_client.core.access_tokens import CLOCK_SKEW
+from herod_client.core.errors import CeilingExceeded
+
+__all__ = [
+    "DEVICE_CODE_SECONDS",
+    "KEPT_SECONDS",
+    "MAX_DEVICE_CODES",
+    "USER_CODE_LETTERS",
+    "check_device_grant",
+    "device_code_id",
+    "find_user_code",
+    "has_passed",
+    "make_room",
+    "new_user_code",
+    "shown_user_code",
+    "user_code_id",
+]
+
+DEVICE_CODE_SECONDS: Final = 600
+# For so long after its end the app is told why it gets nothing.
+KEPT_SECONDS: Final = 600
+MAX_DEVICE_CODES: Final = 1024
+# No vowels, which could spell words, and no letter that looks like a digit (RFC 8628, section 6.1).
+USER_CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
+HALF: Final = 4
+MAX_TYPED: Final = 64
+
+
+def device_code_id(runtime: Runtime, device_code: str) -> str:
+    """The id of a device code's record."""
+    return runtime.keyring.mac(Purpose.DEVICE_CODES, b"device", device_code.encode("utf-8", "surrogatepass")).hex()
+
+
+def user_code_id(runtime: Runtime, typed: str) -> str:
+    """What a device code's record has of its user code, however that was typed."""
+    return runtime.keyring.mac(Purpose.DEVICE_CODES, b"user", _letters(typed).encode("utf-8", "surrogatepass")).hex()
+
+
+def new_user_code() -> str:
+    """A random user code, with its dash."""
+    return shown_user_code("".join(secrets.choice(USER_CODE_LETTERS) for _ in range(2 * HALF)))
+
+
+def shown_user_code(typed: str) -> str:
+    """A user code as terminals show it: in capitals, with a dash in its middle."""
+    letters = _letters(typed)
+    return f"{letters[:HALF]}-{letters[HALF:]}" if len(letters) > HALF else letters
+
+
+def find_user_code(reader: Reader, runtime: Runtime, typed: str, now: int) -> DeviceCode | None:
+    """The device code whose user code was typed, if nobody has decided about it yet and it is in time."""
+    for code in reader.find(DeviceCode, "user_code", user_code_id(runtime, typed)):
+        if code.state == "waiting" and not has_passed(code, now):
+            return code
+    return None
+
+
+def has_passed(code: DeviceCode, now: int) -> bool:
+    """Whether the time is over in which it can be allowed and redeemed. One from the future is no good either."""
+    return code.ends_at <= now or code.created_at - CLOCK_SKEW > now
+
+
+def check_device_grant(runtime: Runtime, app: OAuthApp) -> None:
+    """Refuse an app that did not register the grant. What only its document can say is checked on the page.
+
+    Raises:
+        CeilingExceeded: it did not.
+    """
+    if DEVICE_CODE not in app.grants and not may_say_more(runtime, app):
+        raise CeilingExceeded(
+            f"The app did not register the grant type {DEVICE_CODE}: register it with that.", reason="grant_type"
+        )
+
+
+def make_room(tx: Writer, now: int) -> None:
+    """Delete a device code if there are as many as may be: what has passed, or the oldest of the busiest source."""
+    if tx.count(DeviceCode) < MAX_DEVICE_CODES:
+        return
+    codes = list(tx.scan(DeviceCode))
+    passed = [code for code in codes if has_passed(code, now)]
+    if not passed:
+        ranges = Counter(range_of(code.share) for code in codes)
+        shares = Counter(code.share for code in codes)
+        passed = [max(codes, key=lambda one: (ranges[range_of(one.share)], shares[one.share], -one.created_at))]
+    for code in passed:
+        tx.delete(DeviceCode, code.id)
+
+
+def _letters(typed: str) -> str:
+    """A user code without what people put between its letters."""
+    text = unicodedata.normalize("NFKC", typed[:MAX_TYPED]).upper()
+    return "".join(letter for letter in text if letter.isalnum())
