@@ -23,6 +23,7 @@ __all__ = ["herod", "main"]
 PLACES: Final = {
     "serve": ("herod_cli.commands.serve", "Run the daemon."),
     "status": ("herod_cli.commands.status", "Show the daemon's status, and who is signed in."),
+    "attention": ("herod_cli.commands.attention", "List what needs an admin's attention."),
     "doctor": ("herod_cli.doctor.doctor", "Find problems and how to fix them."),
     "login": ("herod_cli.commands.login", "Sign in, in a browser, by a code, or with a password."),
     "logout": ("herod_cli.commands.login", "Sign out and remove what was saved."),

@@ -33,7 +33,7 @@ from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
 from herod.operations.sessions import list_and_end_sessions, resumption, session_lifecycle, terminal_sign_in_codes
 from herod.operations.supervisor import hero_supervisor_methods
-from herod.operations.system import backup, explain, health_and_whoami, metrics, overview
+from herod.operations.system import attention, backup, explain, health_and_whoami, metrics, overview
 from herod.operations.tokens import change_feed, introspection, issue_and_validate, token_revocation
 from herod.pipeline.operation_definition import Operation
 
@@ -65,6 +65,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     owned_resources,
     resource_counts,
     explain,
+    attention,
     session_lifecycle,
     resumption,
     terminal_sign_in_codes,

@@ -76,6 +76,7 @@ def daemon(machine: Path) -> Iterator[FakeDaemon]:
         added = {name: USER[name] for name in ("client_id", "email", "name", "scope", "networks")}
         made.methods |= {
             "whoami": WHOAMI,
+            "attention": {"items": []},
             "stats": {"users": 1, "keys": 1, "sessions": 0, "tokens": 0, "sign_ins": 0, "denials": 0, "uptime": 90061},
             "users.list": {"items": [USER], "next_cursor": None},
             "users.get": USER,

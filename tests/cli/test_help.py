@@ -74,6 +74,7 @@ WANTED = {
         "disconnect",
     ],
     "approval": ["list"],
+    "attention": (),
     "peer": ["allow", "list", "remove"],
     "resource": ["claim", "list", "get", "check", "update", "release"],
     "audit": ["list", "verify"],

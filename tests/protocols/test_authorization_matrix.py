@@ -84,7 +84,8 @@ ADMIN: Final = {
     "users.list", "users.get", "users.add", "users.delete", "users.scope", "users.update", "users.enable",
     "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
     "peers.remove", "backup", "audit.list", "audit.verify", "legacy.status", "legacy.promote",
-    "overview", "resources.count", "apps.add", "apps.list", "apps.get", "apps.update", "apps.rotate_secret",
+    "overview", "attention", "resources.count",
+    "apps.add", "apps.list", "apps.get", "apps.update", "apps.rotate_secret",
     "apps.enable", "apps.disable", "apps.delete", "factors.reset",
 }  # fmt: skip
 ONLY: Final = {

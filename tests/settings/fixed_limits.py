@@ -122,9 +122,13 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "bytes of the grants that `whoami` lists": "herod.operations.system.health_and_whoami:MAX_HELD_BYTES",
         "keys of its own that the overview shows to a non-admin": "herod.dashboard.pages.overview:OWN_KEYS",
         "records read for one survey of the whole store": "herod.pipeline.process.store_scan_cache:MAX_SURVEYED",
-        "keys read for the overview": "herod.operations.system.overview:MAX_KEYS",
-        "pages of registered apps read for it, of 200 apps": "herod.operations.system.overview:MAX_APP_PAGES",
-        "audit rows read for the overview": "herod.operations.system.overview:MAX_AUDIT_ROWS",
+        "keys read for the attention list": "herod.operations.system.attention:MAX_KEYS",
+        "apps, accounts, and delegations, of each, that are read for it": (
+            "herod.operations.system.access_survey:MAX_RECORDS"
+        ),
+        "entries that a warning keeps of them": "herod.operations.system.access_survey:KEPT",
+        "subjects that a warning names": "herod.operations.system.attention:NAMED",
+        "audit rows read for the overview": "herod.operations.system.attention:MAX_AUDIT_ROWS",
         "of them at a time": "herod.operations.system.overview:AUDIT_PAGE",
         "groups of resources that are counted": "herod.operations.resources.resource_counts:MAX_GROUPS",
         "surveys of the whole store at a time": "herod.store.sqlite.threaded_record_scans:SURVEYS_AT_ONCE",

@@ -18,9 +18,12 @@ AREAS: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
     "expiring": ("keys", "Keys", {"order": "expires"}),
     "unused": ("keys", "Keys", {"state": "unused"}),
     "app_admin": ("apps", "Apps", {}),
+    "admin_factor": ("account", "Your account", {}),
     "legacy_used": ("legacy", "Legacy secrets", {}),
     "legacy_idle": ("legacy", "Legacy secrets", {}),
 }
+# The page that shows a subject of a warning.
+SUBJECTS: Final = {"expiring": "key", "unused": "key", "app_admin": "app", "admin_factor": "user"}
 TILES: Final = ("users", "keys", "apps", "sessions", "resources", "peers")
 OWN_KEYS: Final = 20
 
@@ -53,6 +56,7 @@ class OverviewPage:
             ],
             tiles=[(name, name.capitalize(), getattr(seen, name)) for name in TILES],
             areas=AREAS,
+            subject_pages=SUBJECTS,
             uptime=show_span(seen.uptime),
             size=None if seen.store_bytes is None else show_bytes(seen.store_bytes),
             pages=current_app.view_functions,

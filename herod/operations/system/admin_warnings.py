@@ -10,7 +10,7 @@ import msgspec
 
 from herod.pipeline.operation_definition import Time
 
-__all__ = ["AdminWarning", "Facts", "KeyFacts", "WarningTopic", "find_warnings"]
+__all__ = ["AccessFacts", "AdminWarning", "Facts", "KeyFacts", "WarningTopic", "find_warnings"]
 
 DAY: Final = 86_400
 # Certificates are usually renewed a month before they expire; half of that is late.
@@ -23,7 +23,7 @@ NEARLY_FULL: Final = 0.9
 
 
 class WarningTopic(msgspec.Struct, frozen=True):
-    """A key, app or legacy secret that a warning is about; `at` is when it expires or was last used."""
+    """A key, app, account or legacy secret that a warning is about; `at` is when it expires or was last used."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class AdminWarning(msgspec.Struct, frozen=True, kw_only=True):
     """A warning.
 
     `level` is `now`, `soon` or `consider`; `fix` says what to do, and `command` is the command for it, if there is one;
-    `subjects` are some of the keys, apps or secrets that it is about.
+    `subjects` are some of those that it is about.
     """
 
     code: str
@@ -56,6 +56,30 @@ class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
     are_all_unused: bool = True
 
 
+class AccessFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of each, how many there are (at least, or in all), and whether that is all.
+
+    Attributes:
+        admin_apps: apps that may be given `admin`, besides those that are built in.
+        admin_delegations: what people let apps do, where that includes `admin`.
+        unused_delegations: what people let apps do, unused for 90 days.
+        bare_admins: accounts with scope admin and a password, without a second factor.
+    """
+
+    admin_apps: tuple[WarningTopic, ...] = ()
+    admin_apps_count: int = 0
+    are_all_admin_apps: bool = True
+    admin_delegations: tuple[WarningTopic, ...] = ()
+    admin_delegations_count: int = 0
+    are_all_admin_delegations: bool = True
+    unused_delegations: tuple[WarningTopic, ...] = ()
+    unused_delegations_count: int = 0
+    are_all_unused_delegations: bool = True
+    bare_admins: tuple[WarningTopic, ...] = ()
+    bare_admins_count: int = 0
+    are_all_bare_admins: bool = True
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known; times are Unix seconds.
 
@@ -65,8 +89,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         is_kept: whether the store is a file, which can be lost.
         audit_file_problem: what prevents audit rows from reaching the audit file.
         has_records: whether the store holds anything that would be missed.
-        admin_apps: some of the apps that may be given `admin`, besides those that are built in.
-        admin_apps_count: how many there are, at least, or in all.
+        access: who has more access than they may need.
+        second_factor: who must have one: off, admin or all.
         quotas: for the quotas that all share: what they count, their names, the numbers held and allowed.
     """
 
@@ -84,9 +108,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     certificate_ends: int | None = None
     audit_file_problem: str | None = None
     has_records: bool = False
-    admin_apps: tuple[WarningTopic, ...] = ()
-    admin_apps_count: int = 0
-    are_all_admin_apps: bool = True
+    access: AccessFacts = AccessFacts()
+    second_factor: str = "off"
     quotas: tuple[tuple[str, str, int, int], ...] = ()
 
 
@@ -149,20 +172,54 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             fix="Change it in the settings and restart herod.",
         )
     yield from _backup(facts, now)
-    yield from _apps(facts)
+    yield from _access(facts.access, facts.second_factor)
     yield from _choices(facts)
 
 
-def _apps(facts: Facts) -> Iterator[AdminWarning]:
-    if facts.admin_apps_count:
+def _access(access: AccessFacts, second_factor: str) -> Iterator[AdminWarning]:
+    if access.bare_admins_count:
+        yield AdminWarning(
+            code="admin_factor",
+            level="soon",
+            message=f"{_at_least(access.bare_admins_count, 'admin', is_all=access.are_all_bare_admins)} without a "
+            "second factor: whoever learns the password is an admin.",
+            fix="Each sets up a passkey or an authenticator app on the page Your account. "
+            + (
+                'To make them, set second_factor = "admin" in the settings and restart herod.'
+                if second_factor == "off"
+                else "They must do so at the next sign-in; disable accounts that nobody uses."
+            ),
+            subjects=list(access.bare_admins),
+        )
+    if access.admin_apps_count:
         yield AdminWarning(
             code="app_admin",
             level="consider",
-            message=f"{_at_least(facts.admin_apps_count, 'app', is_all=facts.are_all_admin_apps)} may be given admin, "
-            "and can then do what an admin can.",
+            message=f"{_at_least(access.admin_apps_count, 'app', is_all=access.are_all_admin_apps)} may be given "
+            "admin, and can then do what an admin can.",
             fix="Lower what people may give to what the app needs.",
-            command=f"herod app edit {facts.admin_apps[0].id} --scope read" if facts.admin_apps else None,
-            subjects=list(facts.admin_apps),
+            command=f"herod app edit {access.admin_apps[0].id} --scope read" if access.admin_apps else None,
+            subjects=list(access.admin_apps),
+        )
+    if access.admin_delegations_count:
+        counted = _at_least(access.admin_delegations_count, "connected app", is_all=access.are_all_admin_delegations)
+        yield AdminWarning(
+            code="delegation_admin",
+            level="consider",
+            message=f"{counted} can do what an admin can.",
+            fix="Disconnect those that need not: the person can connect them again with less.",
+            command=f"herod app disconnect {access.admin_delegations[0].id}" if access.admin_delegations else None,
+            subjects=list(access.admin_delegations),
+        )
+    if access.unused_delegations_count:
+        counted = _at_least(access.unused_delegations_count, "connected app", is_all=access.are_all_unused_delegations)
+        yield AdminWarning(
+            code="delegation_unused",
+            level="consider",
+            message=f"{counted} not used for 90 days or more.",
+            fix="Disconnect those that are not needed: the person can connect them again.",
+            command=f"herod app disconnect {access.unused_delegations[0].id}" if access.unused_delegations else None,
+            subjects=list(access.unused_delegations),
         )
 
 

@@ -8,6 +8,7 @@ __all__ = ["METHODS", "ROUTES"]
 ROUTES: Final = [
     "GET /health",
     "GET /api/version",
+    "GET /api/v1/attention",
     "GET /api/v1/stats",
     "GET /api/v1/whoami",
     "POST /login",
@@ -91,6 +92,7 @@ ROUTES: Final = [
 METHODS: Final = [
     "health",
     "version",
+    "attention",
     "stats",
     "whoami",
     "login",

@@ -108,7 +108,7 @@ async def test_what_needs_attention(harness: Harness) -> None:
     ):  # fmt: skip
         assert word in page, word
     assert "<one>" not in page
-    assert re.findall(r'<span class="level ([a-z]+)">', page) == ["now"] * 2 + ["soon"] * 5 + ["consider"] * 4
+    assert re.findall(r'<span class="level ([a-z]+)">', page) == ["now"] * 2 + ["soon"] * 6 + ["consider"] * 4
     assert "stays" not in page
 
 
@@ -122,7 +122,7 @@ async def test_many_keys(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> N
     assert messages["unused"] == "12 keys not used for 90 days or more."
     monkeypatch.setattr("herod.store.store_interface.MAX_PAGE", 5)
     monkeypatch.setattr("herod.store.memory_state.MAX_PAGE", 5)
-    monkeypatch.setattr("herod.operations.system.overview.MAX_KEYS", 10)
+    monkeypatch.setattr("herod.operations.system.attention.MAX_KEYS", 10)
     seen = await harness.admin("overview")
     messages = {one.code: one.message for one in seen.attention}
     assert messages["unused"].startswith("At least 1")
@@ -144,7 +144,7 @@ async def test_apps_that_may_be_given_admin(harness: Harness, monkeypatch: pytes
     assert re.search(rf'<a href="/ui/apps/{added["Too <much>"]}\?ticket=[^"]+">Too &lt;much&gt;</a>', page)
     monkeypatch.setattr("herod.store.store_interface.MAX_PAGE", 1)
     monkeypatch.setattr("herod.store.memory_state.MAX_PAGE", 1)
-    monkeypatch.setattr("herod.operations.system.overview.MAX_APP_PAGES", 2)
+    monkeypatch.setattr("herod.operations.system.access_survey.MAX_RECORDS", 2)
     messages = {one.code: one.message for one in (await harness.admin("overview")).attention}
     assert messages["app_admin"].startswith("At least 1 app may")
     await harness.admin("apps.update", client_id=added["Too <much>"], scope="write")
@@ -153,7 +153,7 @@ async def test_apps_that_may_be_given_admin(harness: Harness, monkeypatch: pytes
 
 async def test_nothing_needs_attention(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without warnings the page says so."""
-    monkeypatch.setattr("herod.operations.system.overview.find_warnings", lambda facts, now: [])
+    monkeypatch.setattr("herod.operations.system.attention.find_warnings", lambda facts, now: [])
     assert "Nothing needs attention" in await (await visit(harness)).read("/ui/home")
 
 
