@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from canaries.operation_walk import Ask, Doorway, walk, wrong_places
+from canaries.person_and_app import use_an_app
 from canaries.secret_forms import forms, search
 from fuzz.answer_rules import shown_once
 from herod.credentials.keyring import Purpose
@@ -38,7 +39,7 @@ SCOPE = "canary-scope-unlike-others"
 OTHER = ("setpriv", "--reuid=4711", "--regid=4711", "--clear-groups")
 GIVEN = (
     "hero", "store", "legacy_admin", "legacy_user", "legacy_register", "password", "wrong_password", "long_password",
-    "new_password", "new_hero", "backup_secret",
+    "new_password", "new_hero", "backup_secret", "person_password", "tenant",
 )  # fmt: skip
 
 
@@ -264,6 +265,8 @@ async def test_no_secret_is_left_anywhere(vault: Vault, say: Callable[[str], Non
     with running(folder, *arguments, binds=binds, **env) as daemon:
         doors = (Doorway(path=daemon.socket), Doorway(port=tls_port, ca=cert))
         credentials = furnish(vault, daemon, doors[0])
+        admin = {"authorization": f"Peer {daemon.cookie}"}
+        credentials.append(use_an_app(vault, doors[0], admin, f"https://localhost:{tls_port}"))
         strays = [ask for text in vault.secrets.values() for ask in wrong_places(text)]
         asked = some(list(walk(vault.secrets, credentials))) + some(strays)
         for number, ask in enumerate(asked):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Request
 from werkzeug.serving import make_server
 
 from openid.conftest import Place
@@ -82,3 +82,24 @@ def test_again(place: Place, browser: Browser, script: bool) -> None:
         if script:  # without it a new page needs a new sign-in
             ada.page.goto(f"{base}/login")
             ada.page.wait_for_url(f"{base}/callback?*")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_what_is_left_in_the_browser(place: Place, browser: Browser, host: str) -> None:
+    """The app's site gets no referrer of herod's, no address holds a password, and only the app's own holds a code."""
+    with served(place.daemon, host) as base, person(browser, place.daemon) as ada:
+        sent: list[Request] = []
+        ada.page.on("request", lambda request: sent.append(request))  # noqa: PLW0108 - Playwright sets attributes on it
+        signed_in(ada, base)
+        ada.context.clear_cookies()
+        signed_in(ada, base, is_asked=False)
+        elsewhere = [one for one in sent if not one.url.startswith(place.daemon.public_url)]
+        assert {one.url.partition("?")[0] for one in elsewhere} >= {f"{base}/login", f"{base}/callback"}
+        for request in elsewhere:
+            assert "/ui/" not in request.all_headers().get("referer", ""), request.url
+        history = ada.context.new_cdp_session(ada.page).send("Page.getNavigationHistory")["entries"]
+        addresses = [one["url"] for one in history] + [one.url for one in sent]
+        assert any(address.startswith(place.daemon.public_url) for address in addresses)
+        for address in addresses:
+            assert "horse" not in address
+            assert "code=" not in address or address.startswith(f"{base}/callback?"), address

@@ -188,7 +188,9 @@ def _secrets_of(daemon: Daemon, cookies: list[bytes]) -> dict[str, bytes]:
     return {
         **given,
         **held,
-        "an API key": rb"herod_[us]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}",
+        "an API key or refresh token": rb"herod_[usr]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}",
+        "an app's secret": rb"herod_c_[\w-]{30}",
+        "a query of herod's pages": rb"[?&](?:ticket|request|back|code|state)=",
         "a token": rb"eyJ[\w-]+\.eyJ[\w-]+\.",
     }
 
