@@ -34,7 +34,8 @@ __all__ = [
     "too_old",
 ]
 
-DELEGATION_SECONDS: Final = 90 * 86_400
+# Twice as long as a sign-in of an app lasts at most (`FAMILY_SECONDS`), so that one that nobody uses can be noticed.
+DELEGATION_SECONDS: Final = 180 * 86_400
 # Not a question of their own: who signs in says who they are, and until when is on the page.
 FIXED: Final = frozenset({OPENID, OFFLINE_ACCESS})
 

@@ -167,7 +167,9 @@ def answer_with_tokens(
         scope=access_token_scope(context.runtime, app, audience, scope),
         audience=audience,
         family=granted.family if isinstance(granted, AuthorizationCode) else granted.id,
-        ttl=context.runtime.config.app_token_ttl,
+        ttl=context.runtime.config.app_token_ttl
+        if family is None
+        else min(context.runtime.config.app_token_ttl, family.ends_at - context.now),
         key=access_token_key(tx, context, app, audience),
     )
     account = tx.get(Account, delegation.account)

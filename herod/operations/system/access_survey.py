@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from herod.identity.registered_apps import HEROD_CLI
 from herod.identity.runtime_state import Runtime
 from herod.identity.second_factors import has_second_factor
 from herod.operations.keys import UNUSED_SECONDS
@@ -82,7 +83,7 @@ def survey_access(reader: Reader, graph: ScopeGraph, now: int) -> AccessSurvey:
         return bool(graph.mask(scope) & graph.bit(ADMIN))
 
     live, are_all = _live_delegations(reader, now)
-    admin_delegations = (_topic(reader, one, None) for one in live if is_admin(one.scope))
+    admin_delegations = (_topic(reader, one, None) for one in live if one.app != HEROD_CLI and is_admin(one.scope))
     return AccessSurvey(
         admin_apps=_collect(
             reader,

@@ -61,7 +61,7 @@ class AccessFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         admin_apps: apps that may be given `admin`, besides those that are built in.
-        admin_delegations: what people let apps do, where that includes `admin`.
+        admin_delegations: what people let apps do, where that includes `admin`; without the `herod` command's own.
         unused_delegations: what people let apps do, unused for 90 days.
         bare_admins: accounts with scope admin and a password, without a second factor.
     """

@@ -22,6 +22,8 @@ KEPT: Final[tuple[tuple[str, type[Record]], ...]] = (
 COUNTED: Final = (
     ("tokens", "Access tokens issued."),
     ("sign_ins", "Sign-ins by password and by browser."),
+    ("passkey_sign_ins", "Of those, how many by passkey."),
+    ("wrong_codes", "Wrong codes of authenticator apps and wrong recovery codes."),
     ("app_registrations", "Apps that registered themselves."),
     ("documents_fetched", "Documents of apps fetched."),
     ("consents", "Apps that people let act for them."),

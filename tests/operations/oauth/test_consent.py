@@ -57,13 +57,14 @@ async def rows(harness: Harness) -> list[AuditEvent]:
 
 
 async def test_what_is_granted(harness: Harness) -> None:
-    """One delegation of the account: the app with where it comes from, the resource, what was ticked, for 90 days."""
+    """One delegation of the account: the app with where it comes from, the resource, what was ticked, for 180 days."""
     ada, app = await new_person(harness, scope="write"), dynamic_app(harness, name="Claude Code")
     await allow(ada, app, "read", scope="write read")
     (one,) = granted(harness)
     assert (one.account, one.app, one.app_name, one.app_origin) == (ada.id, app.client_id, "Claude Code", "dynamic")
     assert (one.resource, one.scope, one.networks) == (MCP, ("read",), ("*",))
     assert (one.created_at, one.expires_at) == (NOW, NOW + DELEGATION_SECONDS)
+    assert DELEGATION_SECONDS == 180 * 86_400
     account = harness.store.get(Account, ada.id)
     assert account is not None
     assert one.epoch == account.epoch

@@ -5,6 +5,7 @@ import trio
 
 from herod.audit_event import AuditEvent
 from herod.maintenance.restore_reconciliation import end_everything
+from herod.operations.oauth.consent_choices import DELEGATION_SECONDS
 from herod.operations.oauth.token_families import FAMILY_IDLE_SECONDS, FAMILY_SECONDS, MAX_FAMILIES
 from herod.operations.tokens.refresh_token_families import ROTATION_GRACE_SECONDS
 from herod.records import Delegation, Record, Revocation, TokenFamily
@@ -160,7 +161,7 @@ async def test_no_refresh_token_is_stored(harness: Harness, ada: Visitor, app: A
 
 
 async def test_thirty_days_and_ninety(harness: Harness, ada: Visitor, app: AppOfTest) -> None:
-    """Unused for 30 days it ends; used, it goes on to the end of 90 days that the person was shown."""
+    """Unused for 30 days it ends; used, it goes on to the end of 90 days."""
     unused = (await app.tokens(ada))["refresh_token"]
     used = (await app.tokens(ada))["refresh_token"]
     harness.clock.now += FAMILY_IDLE_SECONDS - 1
@@ -181,7 +182,7 @@ async def test_a_family_ends_with_its_delegation(harness: Harness, ada: Visitor)
     """A later sign-in for the same consent ends when the person was told, not 90 days after itself."""
     app = await registered_app(harness)
     await app.tokens(ada)
-    harness.clock.now += FAMILY_SECONDS - DAY
+    harness.clock.now += DELEGATION_SECONDS - DAY
     again = await sign_in(harness, "ada@example.org", ada.client_id)
     answer = await again.get("/ui/consent", request=await app.request_for())
     tokens = (await app.exchange(app.came_back(answer)["code"])).json

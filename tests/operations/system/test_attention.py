@@ -72,6 +72,7 @@ async def test_a_connected_app_with_admin(harness: Harness) -> None:
     """What people let apps do is named where it includes admin."""
     ada = await harness.user("admin")
     await connect_app(harness, ada, "write", app="harmless")
+    await connect_app(harness, ada, "admin", app="herod-cli", app_origin="registered")  # what `herod login` is for
     given = await connect_app(harness, ada, "admin", app="agent")
     one = (await found(harness))["delegation_admin"]
     assert one.message == "1 connected app can do what an admin can."
