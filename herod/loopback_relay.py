@@ -17,12 +17,12 @@ import signal
 import socket
 import struct
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 import trio
 
+from herod.loopback_holders import TABLE, holder_of
 from herod.protocols.error_codes import row_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
@@ -30,7 +30,7 @@ from herod.server.connection_limits import Limits
 from herod.server.request_reader import RequestReader
 from herod_client.core.errors import HerodError
 
-__all__ = ["Relay", "RelayRefusal", "holder_of", "relayed_request", "session_of"]
+__all__ = ["Relay", "RelayRefusal", "relayed_request", "session_of"]
 
 LIMITS: Final = Limits()
 PIECE_BYTES: Final = 64 * 1024
@@ -102,23 +102,6 @@ def session_of(request: Request) -> tuple[str, str] | None:
     return (cookies[-1], ticket[1]) if cookies and ticket else None
 
 
-def holder_of(table: str, *, port: int, relay_port: int) -> int | None:
-    """The uid that holds the other end of a connection to the relay, by the kernel's table; None when it is not there.
-
-    Args:
-        table: what stands in /proc/net/tcp (proc_pid_net(5)).
-        port: of the other end.
-        relay_port: of ours.
-    """
-    (loopback,) = struct.unpack("=I", socket.inet_aton("127.0.0.1"))
-    wanted = [f"{loopback:08X}:{port:04X}", f"{loopback:08X}:{relay_port:04X}"]
-    for line in table.splitlines()[1:]:
-        columns = line.split()
-        if len(columns) > 7 and columns[1:3] == wanted and columns[7].isdigit():
-            return int(columns[7])
-    return None
-
-
 class Relay:
     """Listens on a port of 127.0.0.1 from the moment it is made, for processes of the given users.
 
@@ -186,8 +169,8 @@ class Relay:
 
     async def _check_holder(self, browser: trio.SocketStream) -> None:
         _, port = browser.socket.getpeername()
-        table = await trio.to_thread.run_sync(Path("/proc/net/tcp").read_text)
-        if holder_of(table, port=port, relay_port=self.port) not in self._uids:
+        table = await trio.to_thread.run_sync(TABLE.read_text)
+        if holder_of(table, port=port, own_port=self.port) not in self._uids:
             raise RelayRefusal(403, "This relay is for the user who started it.")
 
     async def read(self, browser: trio.abc.Stream) -> bytes | None:

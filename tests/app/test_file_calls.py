@@ -48,6 +48,7 @@ HARMLESS: Final[dict[str, str]] = {
     "herod.store.sqlite.disk.open_database": "read_text",  # of herod's own package
     "herod.dashboard.static_files": "read_bytes",  # likewise
     "herod_cli.doctor.port_holders": "read_text",  # of /proc
+    "herod_cli.sign_in.loopback_listener": "read_text",  # likewise
     "herod_cli.shared.standard_streams": "os.open",  # /dev/null
     "herod_smoke.main": "os.open",  # likewise
     "herod_cli.shared.output": "shutil.get_terminal_size",

@@ -5,13 +5,16 @@ process, nor in an environment variable of herod's, since a browser outlives the
 """
 
 import contextlib
+import os
 import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["browsers", "open_address"]
+from herod_cli.shared.whole_numbers import MAX_UID, parse_whole
+
+__all__ = ["browsers", "open_address", "own_uids"]
 
 # A command that cannot open a browser fails within this time; one that stays in the foreground is left running.
 BROWSER_SECONDS: Final = 3
@@ -52,3 +55,9 @@ def open_address(address: str, environ: Mapping[str, str]) -> bool:
                 opened.returncode = 0  # it keeps running
             return True
     return False
+
+
+def own_uids(environ: Mapping[str, str]) -> frozenset[int]:
+    """Return the uids whose browsers are accepted: this user's and, under sudo, the calling user's."""
+    before = parse_whole(environ.get("SUDO_UID", ""), 0, MAX_UID)
+    return frozenset({os.geteuid(), *([before] if os.geteuid() == 0 and before is not None else [])})

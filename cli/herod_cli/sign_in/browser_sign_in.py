@@ -1,8 +1,9 @@
 """`herod login` in a browser: the authorization code flow of a program on a person's machine (RFC 6749, 7636, 8252).
 
-The address that the browser opens has no secret: `state` and the code challenge prove nothing by themselves. The code
-that comes back is worthless without the verifier, which stays in this process. Must never send the code or the verifier
-anywhere but to the daemon at the command's own address.
+The address that the browser opens has no secret, although every user of the machine can read it: `state` and the code
+challenge prove nothing by themselves, and only this user's browser can bring the answer (`loopback_listener.py`). The
+code that comes back is worthless without the verifier, which stays in this process. Must never send the code or the
+verifier anywhere but to the daemon at the command's own address.
 """
 
 import base64
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from herod_cli.exit_codes import FailureError
-from herod_cli.shared.browsers import browsers, open_address
+from herod_cli.shared.browsers import browsers, open_address, own_uids
 from herod_cli.shared.output import clean, print_notice
 from herod_cli.sign_in.loopback_listener import Callback, LoopbackListener
 from herod_cli.sign_in.saved_sign_ins import SignIn
@@ -51,7 +52,7 @@ def sign_in_by_browser(invocation: "Invocation", *, scope: tuple[str, ...], prin
             hint="`herod login --device` shows a code for a browser on any device; `herod login --print` the address"
             " for a browser on this machine; `herod login --email ADDRESS` asks for your password",
         )
-    with invocation.make_client(Anonymous()) as client, LoopbackListener() as listener:
+    with invocation.make_client(Anonymous()) as client, LoopbackListener(own_uids(os.environ)) as listener:
         metadata = metadata_of(invocation, client)
         issuer = issuer_of(invocation, metadata)
         state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)

@@ -4,7 +4,10 @@
     everything else                         a short refusal; the wait goes on, so nobody else can end it
 
 Any user of the machine can connect, and browsers open connections that they never use: so several are read at once,
-each with a deadline and a limit in bytes. Must never write the query, which has the code, anywhere.
+each with a deadline and a limit in bytes. Another user can also read, in the browser's arguments, the `state` and the
+code challenge that it was led to herod with, get a code for them as themselves, and send it here: the command would go
+on in their account. So the redirect counts only from a process of this user's. Must never write the query, which has
+the code, anywhere.
 """
 
 import contextlib
@@ -17,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 from urllib.parse import parse_qsl
 
+from herod.loopback_holders import TABLE, holder_of
 from herod_cli.exit_codes import FailureError
 
 __all__ = ["CALLBACK_PATH", "Callback", "LoopbackListener"]
@@ -27,6 +31,9 @@ CALLBACK_PATH: Final = "/callback"
 MAX_HEAD_BYTES: Final = 16 * 1024
 # For a request to arrive whole, and for the answer to be taken.
 REQUEST_SECONDS: Final = 10.0
+# Whose processes may pass on what a browser of any user sends: relays between machines, and other user namespaces.
+RELAYING_UIDS: Final = frozenset({0, 65534})
+ESTABLISHED: Final = 1  # <net/tcp_states.h>
 # More than a browser opens; the oldest one is closed.
 MAX_CONNECTIONS: Final = 32
 PAGE: Final = (
@@ -57,11 +64,15 @@ class Callback:
 class LoopbackListener:
     """A port of 127.0.0.1 that the kernel chooses, from now until the end of the block.
 
+    Args:
+        uids: whose browsers may bring the redirect.
+
     Raises:
         FailureError: there is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, uids: frozenset[int]) -> None:
+        self._uids = uids | RELAYING_UIDS
         try:
             self._listener = socket.create_server((HOST, 0), backlog=MAX_CONNECTIONS)
         except OSError as error:
@@ -132,6 +143,8 @@ class LoopbackListener:
         if part and b"\r\n\r\n" not in connection.received and len(connection.received) <= MAX_HEAD_BYTES:
             return None
         parameters = self._parse(bytes(connection.received), state) if part else None
+        if isinstance(parameters, dict) and not self._is_ours(connection.sock):
+            parameters = "403 Forbidden", "Not your sign-in", "Another user of this machine waits for this answer."
         if isinstance(parameters, dict):
             self._open.remove(connection)
             ready.unregister(connection.sock)
@@ -140,6 +153,20 @@ class LoopbackListener:
             _answer(connection.sock, *parameters)
         self._close(ready, connection)
         return None
+
+    def _is_ours(self, sock: socket.socket) -> bool:
+        """Whether a process of this user's is at the other end, as far as the kernel tells.
+
+        It names nobody for a connection from another machine, as some relays make it seem, which counts. Nor does it
+        for one that was closed, which does not: a browser waits for the answer.
+        """
+        try:
+            _, port = sock.getpeername()
+            holder = holder_of(TABLE.read_text(), port=port, own_port=self.port)
+            is_open = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
+        except OSError:
+            return False
+        return is_open and (holder is None or holder in self._uids)
 
     def _parse(self, received: bytes, state: str) -> dict[str, str] | tuple[str, str, str]:
         """The parameters of the redirect that is waited for; else how to refuse: status, title and text."""

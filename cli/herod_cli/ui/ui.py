@@ -20,10 +20,9 @@ from herod.file_ownership import require_own_path
 from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import OK, FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
-from herod_cli.shared.browsers import open_address
+from herod_cli.shared.browsers import open_address, own_uids
 from herod_cli.shared.output import print_json, print_lines
 from herod_cli.shared.secret_files import create_private, is_private, open_folder, write_all
-from herod_cli.shared.whole_numbers import MAX_UID, parse_whole
 
 if TYPE_CHECKING:
     from herod.loopback_relay import Relay
@@ -66,7 +65,7 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
         from herod_client.socket_servers import expected_servers
 
         assert isinstance(address, UnixAddress)  # noqa: S101 - for the type checker: there is no third
-        relay = Relay(address.path, uids=_own_uids(os.environ), servers=expected_servers(invocation.server()))
+        relay = Relay(address.path, uids=own_uids(os.environ), servers=expected_servers(invocation.server()))
         base = f"http://127.0.0.1:{relay.port}"
     link = f"{base}/ui/code?code={answer['code']}"
     path: Path | None = None
@@ -100,12 +99,6 @@ def _ask(invocation: Invocation) -> Mapping[str, object]:
     if not isinstance(code, str) or not code.isalnum():
         raise BadAnswer("The daemon answered without a code.", hint="`herod doctor` compares versions")
     return answer
-
-
-def _own_uids(environ: Mapping[str, str]) -> frozenset[int]:
-    """Return the uids whose browsers are accepted: this user's and, under sudo, the calling user's."""
-    before = parse_whole(environ.get("SUDO_UID", ""), 0, MAX_UID)
-    return frozenset({os.geteuid(), *([before] if os.geteuid() == 0 and before is not None else [])})
 
 
 def _folder(environ: Mapping[str, str]) -> Path:

@@ -1,6 +1,8 @@
 """The port on which a sign-in in a browser ends: one redirect, for a time, whatever else connects."""
 
+import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ STATE = "s" * 43
 @pytest.fixture
 def listener() -> Iterator[LoopbackListener]:
     """A listener."""
-    with LoopbackListener() as made:
+    with LoopbackListener(frozenset({os.geteuid()})) as made:
         yield made
 
 
@@ -101,6 +103,35 @@ def test_everything_else(
     assert not waiting.done()
 
 
+@pytest.mark.parametrize(
+    ("holder", "is_taken"), [(4711, False), (0, True), (65534, True), (None, True), (os.geteuid(), True)]
+)
+def test_whose_browser_it_is(
+    holder: int | None, is_taken: bool, listener: LoopbackListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user who knows `state` ends nothing; who is behind a relay, or not on this machine, may be this user."""
+    monkeypatch.setattr(loopback_listener, "holder_of", lambda table, *, port, own_port: holder)
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(listener.wait, STATE, time.monotonic() + 1)
+        sock = send(listener, good(listener))
+        if is_taken:
+            assert end(found)["code"] == "c"
+        page = answer(sock)
+        assert page.startswith("HTTP/1.1 200" if is_taken else "HTTP/1.1 403")
+        assert STATE not in page
+        assert is_taken or found.result() is None
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_one_that_does_not_wait(is_reset: bool, listener: LoopbackListener) -> None:
+    """Of a connection that was closed the kernel names no holder any more, so it brings nothing."""
+    sock = send(listener, good(listener))
+    if is_reset:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    assert listener.wait(STATE, time.monotonic() + 0.3) is None
+
+
 def test_one_that_is_too_long(listener: LoopbackListener, waiting: "Future[Callback | None]") -> None:
     """A head has a limit."""
     assert " 431 " in answer(send(listener, b"GET /callback?" + b"a" * (MAX_HEAD_BYTES + 1)))
@@ -141,5 +172,5 @@ def test_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a port another way is named."""
     monkeypatch.setattr(loopback_listener, "HOST", "192.0.2.1")
     with pytest.raises(Exception, match="cannot be waited for") as refused:
-        LoopbackListener()
+        LoopbackListener(frozenset())
     assert "--device" in str(getattr(refused.value, "hint", ""))

@@ -18,7 +18,8 @@ import pytest
 import trio
 import trio.testing
 
-from herod.loopback_relay import Relay, RelayRefusal, holder_of, relayed_request, session_of
+from herod.loopback_holders import holder_of
+from herod.loopback_relay import Relay, RelayRefusal, relayed_request, session_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
@@ -260,10 +261,10 @@ def test_who_holds_the_other_end() -> None:
     """The uid of the other end is found in the kernel's table."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         table, port, ours = Path("/proc/net/tcp").read_text(), client.getsockname()[1], server.getsockname()[1]
-        assert holder_of(table, port=port, relay_port=ours) == os.geteuid()
-        assert holder_of(table, port=ours, relay_port=port) == os.geteuid()
-        assert holder_of(table, port=port, relay_port=1) is None
-        assert holder_of("", port=port, relay_port=ours) is None
+        assert holder_of(table, port=port, own_port=ours) == os.geteuid()
+        assert holder_of(table, port=ours, own_port=port) == os.geteuid()
+        assert holder_of(table, port=port, own_port=1) is None
+        assert holder_of("", port=port, own_port=ours) is None
 
 
 @contextmanager
