@@ -15,9 +15,9 @@ import click
 from herod_cli.shared.output import Column, print_json, print_notice, print_record, print_sentence, print_table
 from herod_cli.shared.secret_files import read_named, read_secret
 from herod_cli.shared.whole_numbers import MAX_UID, parse_whole
-from herod_cli.sign_in.saved_sign_ins import SavedSignIns, SignIn, credentials_path
 
 if TYPE_CHECKING:
+    from herod_cli.sign_in.saved_sign_ins import SignIn
     from herod_client import Address, Client, Identity
 
 __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Invocation", "pass_invocation"]
@@ -50,7 +50,7 @@ class Invocation:
     timeout: float = REQUEST_TIMEOUT
     who: str | None = None
     asked: str | None = None
-    sign_in: SignIn | None = field(default=None, repr=False)
+    sign_in: "SignIn | None" = field(default=None, repr=False)
     _address: "Address | None" = field(default=None, repr=False)
     _client: "Client | None" = field(default=None, repr=False)
 
@@ -107,6 +107,7 @@ class Invocation:
         return self._bearer(Bearer(read_named(os.environ[names[0]], names[0])))
 
     def _from_saved(self) -> "Identity | None":
+        from herod_cli.sign_in.saved_sign_ins import SavedSignIns, credentials_path  # keeps `--help` fast
         from herod_client import Bearer, UnixAddress
 
         found = None
@@ -124,7 +125,7 @@ class Invocation:
             self.who = "no credential was presented: use --key @FILE, or sign in with `herod login`"
         return None
 
-    def _renew(self, session: SignIn) -> None:
+    def _renew(self, session: "SignIn") -> None:
         from herod_cli.sign_in.sessions import renew  # most commands find a token that is still good
 
         self.sign_in = renew(self, session)

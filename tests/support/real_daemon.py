@@ -192,6 +192,7 @@ def _secrets_of(daemon: Daemon, cookies: list[bytes]) -> dict[str, bytes]:
         "an app's secret": rb"herod_c_[\w-]{30}",
         "a query of herod's pages": rb"[?&](?:ticket|request|back|code|state)=",
         "a token": rb"eyJ[\w-]+\.eyJ[\w-]+\.",
+        "a refresh token": rb"herod_r_[0-9A-Za-z]{12}_[0-9A-Za-z]{40}",
     }
 
 

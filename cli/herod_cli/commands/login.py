@@ -3,28 +3,18 @@
 Passwords and codes are read from the terminal or a file, never from the command line.
 """
 
-import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from herod_cli.click_base_classes import HerodCommand
-from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
-from herod_cli.shared.output import print_notice
 from herod_cli.shared.secret_files import has_terminal
-from herod_cli.sign_in.described_sign_in import describe_sign_in, show_time, sign_in_sentence
-from herod_cli.sign_in.saved_sign_ins import SavedSignIns, SignIn, changing, credentials_path
 
 if TYPE_CHECKING:
-    from herod_client import ClientError
+    from herod_cli.sign_in.saved_sign_ins import SignIn
 
 __all__ = ["login", "logout", "whoami"]
-
-NOT_ENDED: Final = (
-    "  hint: it ends by itself 30 days after its last use; end it before in the dashboard under Connected apps, or with"
-    " `herod app disconnect herod-cli`"
-)
 
 
 @click.command(
@@ -73,9 +63,10 @@ def login(
         raise click.UsageError("--device, --print and --scope are for signing in without a password: leave them out.")
     if device and prints:
         raise click.UsageError("--device and --print are mutually exclusive: give one of them.")
+    from herod_cli.sign_in.saving import check_room, keep  # keeps `--help` fast, here and below
+
     invocation.address()
-    with changing(credentials_path(os.environ)):
-        pass  # whatever cannot be saved is noticed before anybody types a password
+    check_room()
     if by_password:
         from herod_cli.sign_in.password_sign_in import sign_in_by_password
 
@@ -88,7 +79,7 @@ def login(
         from herod_cli.sign_in.browser_sign_in import sign_in_by_browser
 
         found = sign_in_by_browser(invocation, scope=scope, prints=prints)
-    _keep(invocation, found)
+    keep(invocation, found)
     _report(invocation, found)
 
 
@@ -100,22 +91,7 @@ def _email(email: str | None) -> str:
     return str(click.prompt("Email", err=True))
 
 
-def _keep(invocation: Invocation, found: SignIn) -> None:
-    """Save a sign-in, and end the session that it replaces; one that cannot be saved is ended itself."""
-    address = str(invocation.address())
-    try:
-        with changing(credentials_path(os.environ)) as saved:
-            former = saved.session(address)
-            saved.keep(address, found)
-            is_replaced = saved.session(address) != former
-    except FailureError:
-        _end(invocation, found)
-        raise
-    if former is not None and is_replaced:
-        _end(invocation, former)
-
-
-def _report(invocation: Invocation, found: SignIn) -> None:
+def _report(invocation: Invocation, found: "SignIn") -> None:
     address = str(invocation.address())
     told = {"url": address, "client_id": found.client_id, "scope": found.scope, "method": found.method}
     invocation.done(
@@ -124,30 +100,13 @@ def _report(invocation: Invocation, found: SignIn) -> None:
     )
 
 
-def _until(found: SignIn) -> str:
+def _until(found: "SignIn") -> str:
     """How long a new sign-in lasts, for people."""
+    from herod_cli.sign_in.described_sign_in import show_time
+
     if found.refresh_token is None:
         return "until the token ends" if found.expires_at is None else f"until {show_time(found.expires_at)}"
     return "for as long as you use it every 30 days, at most 90"
-
-
-def _end(invocation: Invocation, found: SignIn) -> "ClientError | None":
-    """End a sign-in at the daemon; return why that failed, if it did."""
-    from herod_cli.sign_in.sessions import end_session
-    from herod_client import Anonymous, Bearer, ClientError, NotAuthenticated
-
-    try:
-        if found.refresh_token is None:
-            with invocation.make_client(Bearer(found.access_token)) as client:
-                client.call("token.revoke", {"token": found.access_token})
-        else:
-            with invocation.make_client(Anonymous()) as client:
-                end_session(client, found)
-    except NotAuthenticated:
-        return None  # it was no longer valid
-    except ClientError as error:
-        return error
-    return None
 
 
 @click.command(cls=HerodCommand, examples=["herod logout", "herod logout --url http://127.0.0.1:3350"])
@@ -158,26 +117,11 @@ def logout(invocation: Invocation) -> None:
     Ends the sign-in at this daemon's address, with its tokens. If the daemon cannot be reached, what was saved is
     removed anyway, and the sign-in stays valid until it ends by itself.
     """
+    from herod_cli.sign_in.saving import sign_out  # keeps `--help` fast, here and below
+
+    sign_out(invocation)
     address = str(invocation.address())
-    path = credentials_path(os.environ)
-    _check_signed_in(SavedSignIns(path), address)
-    with changing(path) as saved:
-        for found in filter(None, (saved.by_password(address), saved.session(address))):
-            error = _end(invocation, found)
-            if error is not None:
-                print_notice(f"herod: warning: the daemon did not end the sign-in: {error.message}")
-                print_notice(NOT_ENDED if found.refresh_token else "  hint: its token ends by itself within the hour")
-        saved.forget(address)
     invocation.done({"url": address, "signed_out": True}, f"Signed out of {address}.")
-
-
-def _check_signed_in(saved: SavedSignIns, address: str) -> None:
-    if address not in saved.addresses:
-        others = ", ".join(saved.addresses)
-        raise FailureError(
-            f"You are not signed in to {address}.",
-            hint=f"you are signed in to {others}: give one as --url" if others else None,
-        )
 
 
 @click.command(cls=HerodCommand, examples=["herod whoami", "herod whoami --peer", "herod whoami --key @key.txt"])
@@ -188,6 +132,8 @@ def whoami(invocation: Invocation) -> None:
     Shows the principal of the presented credential, with the scope and networks it holds now; for a sign-in of `herod
     login`, also how you signed in and until when.
     """
+    from herod_cli.sign_in.described_sign_in import describe_sign_in, sign_in_sentence
+
     answer = invocation.call("whoami")
     found = describe_sign_in(invocation)
     if found is None:

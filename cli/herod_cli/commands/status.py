@@ -8,7 +8,6 @@ from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import OK, REFUSED, FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_notice
-from herod_cli.sign_in.described_sign_in import describe_sign_in, sign_in_sentence
 
 __all__ = ["status"]
 
@@ -27,7 +26,8 @@ def status(invocation: Invocation) -> int:
     Health and version need no credential, counts need scope read. Exit code 0 if the daemon is healthy, 1 if not, 3
     if it cannot be reached.
     """
-    from herod_client import Anonymous  # keeps `--help` fast
+    from herod_cli.sign_in.described_sign_in import describe_sign_in, sign_in_sentence  # keeps `--help` fast
+    from herod_client import Anonymous
 
     may_count = _has_credential(invocation)
     with invocation.make_client(Anonymous()) as client:

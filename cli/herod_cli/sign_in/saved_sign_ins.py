@@ -162,15 +162,19 @@ class Change(SavedSignIns):
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[Change]:
+def changing(path: Path, room: int = ROOM) -> Iterator[Change]:
     """Lock the file for a change, with room for it on the disk; the block makes at most one.
+
+    Args:
+        path: from `credentials_path`.
+        room: the bytes by which it may grow; 0 to remove something.
 
     Raises:
         RuntimeFailure: this is root, and another user can redirect the path, as with that user's HOME.
         FailureError: the file cannot be written or read, or another command holds the lock.
     """
     require_own_path(path, "the file of saved sign-ins")
-    with Replacement(path, ROOM + _size(path)) as replacement, _locked(path.with_suffix(".lock")):
+    with Replacement(path, room and room + _size(path)) as replacement, _locked(path.with_suffix(".lock")):
         yield Change(path, replacement)
 
 

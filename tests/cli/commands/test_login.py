@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from herod_cli.sign_in import password_sign_in, sessions
+from herod_client.core.errors import InvalidGrant, SecondFactorNeeded
 from support.fake_daemon import TOKEN, USER, WHOAMI, FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 
 Typed = Callable[..., Any]
@@ -89,6 +91,12 @@ def _needs_code(asked: Any) -> Reply:
         error = {"code": "second_factor_needed", "message": "This account has a second factor."}
         return json_reply({"error": error}, 401)
     return json_reply({**TOKEN, "client_id": USER["client_id"]})
+
+
+def test_the_errors_names() -> None:
+    """The errors that the command tells apart are those of the daemon."""
+    assert password_sign_in.NEEDS_CODE == SecondFactorNeeded.code
+    assert sessions.INVALID_GRANT == InvalidGrant.code
 
 
 def test_a_second_factor_is_asked_for(

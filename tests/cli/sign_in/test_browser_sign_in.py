@@ -12,6 +12,7 @@ import pytest
 
 from cli.sign_in.conftest import ISSUER, Browser, SignInDaemon
 from herod.identity.registered_apps import HEROD_CLI, built_in_apps
+from herod_cli.exit_codes import FailureError
 from herod_cli.sign_in.loopback_listener import CALLBACK_PATH, HOST
 from herod_cli.sign_in.sessions import CLIENT_ID
 from support.fake_daemon import WHOAMI, json_reply
@@ -183,6 +184,21 @@ def test_the_former_session_ends(
     signed_in()
     assert herod("login").code == 0
     assert signing.revoked == ["herod_r_1"]
+
+
+def test_a_disk_that_is_full_at_the_end(
+    signing: SignInDaemon, browser: Browser, herod: Typed, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that cannot be saved in the end is ended at the daemon, so that none is left that nobody has."""
+
+    def fail(*_: object) -> None:
+        raise FailureError("There is no space left.")
+
+    monkeypatch.setattr("herod_cli.shared.replaced_file.Replacement.write", fail)
+    ended = herod("login")
+    assert (ended.code, signing.revoked) == (1, ["herod_r_1"])
+    assert "There is no space left." in ended.err
+    assert not kept.exists()
 
 
 def test_what_cannot_be_saved(signing: SignInDaemon, browser: Browser, herod: Typed, kept: Path) -> None:

@@ -226,9 +226,25 @@ def test_logout_without_the_daemon(signed_in: Save, herod: Typed, kept: Path, ma
     (machine / "run" / "herod" / "herod.sock").unlink()
     ended = herod("logout", "--url", f"unix:{machine}/run/herod/herod.sock")
     assert ended.code == 0
-    assert "the daemon did not end the sign-in" in ended.err
+    assert "the daemon did not end the sign-in of Ada" in ended.err
     assert "herod app disconnect herod-cli" in ended.err
     assert not kept.exists()
+
+
+def test_logout_where_nothing_can_be_removed(
+    signing: SignInDaemon, signed_in: Save, herod: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a read-only disk the session is ended at the daemon all the same."""
+    signed_in()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("herod_cli.shared.replaced_file.open_folder", fail)
+    ended = herod("logout")
+    assert ended.code == 1
+    assert "Read-only file system" in ended.err
+    assert signing.revoked == ["herod_r_1"]
 
 
 def test_who_is_signed_in(signing: SignInDaemon, signed_in: Save, herod: Typed) -> None:
