@@ -6,15 +6,16 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from support.chromium import ADMIN, PASSWORD, Person, ask
+from support.chromium import ADMIN, PASSWORD, WAIT_MS, Person, ask
 from support.consent import allow
 from support.mcp_packages import running_program
 from support.real_daemon import COMMAND, Daemon, environment, herod
 
+LOGIN: Final = (Path(sys.executable), *COMMAND[1:], "login")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -29,12 +30,9 @@ def run(daemon: Daemon, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def kept(daemon: Daemon, ada: Person, tmp_path: Path) -> Path:
+def kept(daemon: Daemon, ada: Person, tmp_path: Path, environ: dict[str, str]) -> Path:
     """The file of saved sign-ins, after Ada has signed in by her browser."""
-    environ = environment(tmp_path, HEROD_URL=f"unix:{daemon.socket}")
-    changed = {name: environ[name] for name in ("HEROD_URL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")}
-    command = (Path(sys.executable), *COMMAND[1:], "login")
-    with running_program(tmp_path, *command, on_terminal=False, **changed) as signing_in:
+    with running_program(tmp_path, *LOGIN, on_terminal=False, **environ) as signing_in:
         said = allow(ada, signing_in.authorize_url(daemon.public_url))
         ada.heading("Signed in")
         page = ada.page.inner_text("body")
@@ -46,6 +44,13 @@ def kept(daemon: Daemon, ada: Person, tmp_path: Path) -> Path:
     assert "eyJ" not in printed
     assert "code=" not in printed
     return tmp_path / "config" / "herod" / "credentials.json"
+
+
+@pytest.fixture
+def environ(daemon: Daemon, tmp_path: Path) -> dict[str, str]:
+    """What leads the command to the daemon's socket and to a home of its own."""
+    given = environment(tmp_path, HEROD_URL=f"unix:{daemon.socket}")
+    return {name: given[name] for name in ("HEROD_URL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")}
 
 
 def session(kept: Path) -> dict[str, Any]:
@@ -103,3 +108,35 @@ def test_access_that_is_taken_back(daemon: Daemon, run: Run, kept: Path) -> None
     assert "has ended" in ended.stderr
     assert "`herod login`" in ended.stderr
     assert not kept.exists()
+
+
+def enter_code(someone: Person, url: str, button: str) -> None:
+    """Open the page with the code filled in, sign in, say that the code is one's own, and decide."""
+    page = someone.page
+    page.goto(url)
+    page.get_by_label("Email").fill(ADMIN)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).first.click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_label("My own terminal shows").check(timeout=WAIT_MS)
+    someone.button(button).click()
+
+
+def test_a_terminal_without_a_browser(
+    daemon: Daemon, ada: Person, run: Run, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """A code that is entered elsewhere signs the command in, without admin; one that is denied does not."""
+    with running_program(tmp_path, *LOGIN, "--device", on_terminal=False, **environ) as signing_in:
+        enter_code(ada, signing_in.says(r"With the code filled in: (\S+)")[1], "Allow")
+        ada.heading("Allowed")
+        assert "as Ada Lovelace" in signing_in.ends()
+    assert "by a code" in " ".join(run("whoami").stdout.split())
+    assert "admin" not in session(tmp_path / "config" / "herod" / "credentials.json")["scope"].split()
+    assert run("user", "list").returncode == 1
+    assert run("logout").returncode == 0
+    ada.context.clear_cookies()
+    with running_program(tmp_path, *LOGIN, "--device", on_terminal=False, **environ) as signing_in:
+        enter_code(ada, signing_in.says(r"With the code filled in: (\S+)")[1], "Deny")
+        ada.heading("Denied")
+        assert signing_in.process.wait(60) == 1
+        assert "The code was declined" in signing_in.text

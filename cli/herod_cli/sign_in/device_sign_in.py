@@ -25,6 +25,11 @@ GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 # RFC 8628, sections 3.2 and 3.5.
 DEFAULT_INTERVAL_SECONDS: Final = 5
 SLOWER_SECONDS: Final = 5
+PENDING: Final = "authorization_pending"
+SLOW_DOWN: Final = "slow_down"
+DECLINED: Final = "access_denied"
+OVER: Final = "expired_token"
+ANSWERS: Final = (PENDING, SLOW_DOWN, DECLINED, OVER)
 # Whatever the daemon answers, the wait ends.
 LONGEST_SECONDS: Final = 1800
 
@@ -126,14 +131,13 @@ def _wait(invocation: "Invocation", client: "Client", codes: _Codes) -> dict[str
         try:
             return invocation.check_object(client.post_form("/token", form))
         except Refused as error:
-            if error.code == "slow_down":
-                interval += SLOWER_SECONDS
-            elif error.code == "access_denied":
+            if error.code == DECLINED:
                 raise FailureError("The code was declined, so you are not signed in.") from error
-            elif error.code == "expired_token":
+            if error.code == OVER:
                 break
-            elif error.code != "authorization_pending":
+            if error.code not in (PENDING, SLOW_DOWN):
                 raise
+            interval += SLOWER_SECONDS if error.code == SLOW_DOWN else 0
     raise FailureError(
         "Nobody entered the code in time, so you are not signed in.", hint="run `herod login --device` again"
     )

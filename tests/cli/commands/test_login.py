@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from herod_cli.sign_in import password_sign_in, sessions
-from herod_client.core.errors import InvalidGrant, SecondFactorNeeded
+from herod.protocols.error_codes import CODES
+from herod_cli.sign_in import device_sign_in, password_sign_in, sessions
+from herod_client.core.errors import SecondFactorNeeded
 from support.fake_daemon import TOKEN, USER, WHOAMI, FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 
 Typed = Callable[..., Any]
@@ -95,8 +96,8 @@ def _needs_code(asked: Any) -> Reply:
 
 def test_the_errors_names() -> None:
     """The errors that the command tells apart are those of the daemon."""
-    assert password_sign_in.NEEDS_CODE == SecondFactorNeeded.code
-    assert sessions.INVALID_GRANT == InvalidGrant.code
+    assert SecondFactorNeeded.code == password_sign_in.NEEDS_CODE
+    assert {row.oauth for row in CODES.values()} >= {sessions.INVALID_GRANT, *device_sign_in.ANSWERS}
 
 
 def test_a_second_factor_is_asked_for(
