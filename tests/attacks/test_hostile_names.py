@@ -10,6 +10,7 @@ import pytest
 from attacks.escalation_world import open_world
 from herod.dashboard.quart_app import make_app
 from herod.operations.operation_table import OPERATIONS
+from support.device_app import codes_of, device_app
 from support.herod_in_memory import PASSWORD, TCP, Harness
 from support.oauth_app import dynamic_app
 from support.page_visitor import Visitor, open_pages, sign_in, text, visit
@@ -120,10 +121,12 @@ async def test_every_page(say: Callable[[str], None]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_where_apps_ask(harness: Harness, name: str) -> None:
-    """An app's own name on the consent page and on that of an approval, which waits for the person."""
+    """An app's own name on the consent page, on a terminal's, and on that of an approval that waits for the person."""
     open_pages(harness)
     ada = await visit(harness)
     judge(await ada.read("/ui/consent", request=await dynamic_app(harness, name=name).request_for()), "consent")
+    codes = await codes_of(device_app(harness, name=name))
+    judge(await ada.do("/ui/device", user_code=codes["user_code"]), "terminal")
     approval = await ada.read(f"/ui/approvals/{await waiting(harness, ada, name)}")
     assert "Approve once" in approval
     judge(approval, "approval")

@@ -17,6 +17,7 @@ from support.totp_app import TotpApp
 
 __all__ = ["Vault", "use_an_app"]
 
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CALLBACK = "http://127.0.0.1:4711/callback"
 OWN = {**FORM, "origin": "http://localhost", "sec-fetch-site": "same-origin"}
 PERSON = "canary-person@example.org"
@@ -52,6 +53,7 @@ def use_an_app(vault: Vault, door: Doorway, admin: Mapping[str, str], resource: 
     session = _sign_in(vault, door)
     app = _connect(vault, door, session, resource)
     _change_with_approval(vault, door, session, app)
+    _sign_in_on_a_terminal(vault, door, session, resource)
     _set_up_factors(vault, door, session)
     return app
 
@@ -129,6 +131,29 @@ def _change_with_approval(vault: Vault, door: Doorway, session: Mapping[str, str
     form = urlencode({**ticket, "approve": "true"}).encode()
     assert door.send(Ask("POST", f"{path}/decide", {**OWN, **session}, form))[0] == 303
     assert "result" in vault.ask(door, asking)[1]
+
+
+def _sign_in_on_a_terminal(vault: Vault, door: Doorway, session: Mapping[str, str], resource: str) -> None:
+    """An app without a browser shows a code, which the person enters and allows (RFC 8628)."""
+    secrets = vault.secrets
+    asking = {"client_id": "herod-cli", "scope": "read", "resource": resource}
+    _, _, body = door.send(Ask("POST", "/device_authorization", FORM, urlencode(asking).encode()))
+    codes = json.loads(body)
+    secrets["device code"] = codes["device_code"]
+    vault.binary["user code"] = codes["user_code"].encode()  # not sent elsewhere: a log cannot tell it from a name
+    ticket = {"ticket": secrets["person ticket"]}
+    _send_form(
+        vault, door, {"grant_type": DEVICE, "client_id": "herod-cli", "device_code": _tampered(vault, "device code")}
+    )
+    entered = urlencode({**ticket, "user_code": codes["user_code"]}).encode()
+    _, head, _ = door.send(Ask("POST", "/ui/device", {**OWN, **session}, entered))
+    secrets["device request"] = _query_of(_header(head, "location"))["request"]
+    allow = {**ticket, "request": secrets["device request"], "decision": "allow", "is_mine": "on", "scope:read": "on"}
+    assert door.send(Ask("POST", "/ui/device", {**OWN, **session}, urlencode(allow).encode()))[0] == 200
+    redeem = urlencode({"grant_type": DEVICE, "client_id": "herod-cli", "device_code": codes["device_code"]}).encode()
+    status, _, body = door.send(Ask("POST", "/token", FORM, redeem))
+    assert status == 200, body
+    secrets["device refresh token"] = json.loads(body)["refresh_token"]
 
 
 def _set_up_factors(vault: Vault, door: Doorway, session: Mapping[str, str]) -> None:
