@@ -36,7 +36,7 @@ def test_with_a_session(daemon: Daemon, ada: Person, tmp_path: Path) -> None:
 def test_without_one(daemon: Daemon, ada: Person, tmp_path: Path) -> None:
     """Who is not touches the passkey that the first page suggests, types nothing, and is at the question."""
     by_password(ada)
-    device = enrolled(ada)
+    device = enrolled(ada, is_suggested=True)
     with agent(daemon, tmp_path) as client:
         ada.page.goto(client.authorize_url(daemon.public_url))
         ada.heading("Sign in")

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from support.chromium import ADMIN, PASSWORD, Person, Sit, ask, chromium
 from support.real_daemon import Daemon, running
@@ -60,10 +60,6 @@ def ada(sit: Sit, daemon: Daemon, request: pytest.FixtureRequest) -> Person:
     return person
 
 
-# A device that touches by itself would answer each suggestion of the page, until its counter has caught up.
-WITHOUT_SUGGESTIONS = "PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);"
-
-
 def is_refused(person: Person, words: str) -> None:
     """Wait for the sign-in page to say that, and forgive the complaint about its status."""
     person.page.locator("#problem").get_by_text(words).wait_for()
@@ -84,8 +80,7 @@ def test_one_touch(ada: Person) -> None:
     (passkey,) = device.passkeys
     assert (passkey["rpId"], passkey["isResidentCredential"], passkey["userName"]) == ("localhost", True, ada.email)
     device.touch()
-    if ada.page.locator("h1").inner_text() == "Sign in":  # the suggestion may have been touched already
-        ada.button("Sign in with a passkey").click()
+    ada.button("Sign in with a passkey").click()
     ada.heading("Overview")
     open_account(ada)
     ada.page.get_by_text(re.compile("last used .* from 127.0.0.1|last used .* from ::1")).wait_for()
@@ -93,12 +88,30 @@ def test_one_touch(ada: Person) -> None:
 
 def test_suggested_in_the_email_field(ada: Person) -> None:
     """The browser suggests it by itself: who picks it is signed in, and lands on the page that was asked for."""
-    device = enrolled(ada)
+    device = enrolled(ada, is_suggested=True)
     ada.page.goto("about:blank")
     device.touch()
     ada.page.goto(ada.daemon.public_url + "/ui/sessions", wait_until="commit")
     ada.heading("Sessions")
     ada.page.get_by_text("passkey").first.wait_for()
+
+
+def test_pressed_before_it_is_suggested(ada: Person) -> None:
+    """Who presses the button while the suggestion's challenge is on its way is asked once, by the button alone."""
+    device = enrolled(ada, is_suggested=True)
+    held: list[Route] = []
+    hold = lambda route: held.append(route)  # noqa: E731, PLW0108 - Playwright sets attributes on it
+    ada.page.route("**/ui/sign-in/passkey/options", hold)
+    with ada.page.expect_request("**/options"):
+        ada.page.goto(ada.daemon.public_url + "/")
+    with ada.page.expect_request("**/options"):
+        ada.button("Sign in with a passkey").click()
+    suggestion, button = held
+    with ada.page.expect_response("**/options"):
+        suggestion.continue_()
+    device.touch()
+    button.continue_()
+    ada.heading("Overview")
 
 
 def test_nobody_is_verified(ada: Person) -> None:
@@ -115,7 +128,6 @@ def test_nobody_is_verified(ada: Person) -> None:
 
 def test_a_copy(ada: Person) -> None:
     """A device whose counter is behind is refused, as a copy would be, and the other ways are open."""
-    ada.page.add_init_script(WITHOUT_SUGGESTIONS)
     device = enrolled(ada)
     (passkey,) = device.passkeys
     device.put({**passkey, "signCount": 1000})

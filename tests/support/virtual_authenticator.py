@@ -1,7 +1,7 @@
 """Chromium's virtual authenticator: a passkey device without a person, driven over the DevTools protocol (CDP)."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from playwright.sync_api import CDPSession
 
@@ -66,9 +66,15 @@ def open_account(person: Person) -> None:
     person.heading("Your account")
 
 
-def enrolled(person: Person) -> VirtualAuthenticator:
-    """Enrol a passkey on the account page, and sign out."""
+# A device that touches by itself answers each suggestion of a page, before and beside what a test does there.
+WITHOUT_SUGGESTIONS: Final = "PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);"
+
+
+def enrolled(person: Person, *, is_suggested: bool = False) -> VirtualAuthenticator:
+    """Enrol a passkey on the account page, and sign out; by default no page suggests it from then on."""
     device = VirtualAuthenticator(person)
+    if not is_suggested:
+        person.page.add_init_script(WITHOUT_SUGGESTIONS)
     open_account(person)
     device.touch()
     person.button("Add a passkey").click()

@@ -58,16 +58,16 @@
     return "The browser cannot use a passkey here.";
   };
 
-  let offered = null; // the request behind the suggestions of the email field
+  let offered = null; // what ends the suggestions of the email field, also while their challenge is on its way
 
   // The browser suggests passkeys in the email field (conditional mediation); the challenge is renewed before it ends.
   const offer = async (form) => {
+    const mine = new AbortController();
+    offered = mine;
     const available = PublicKeyCredential.isConditionalMediationAvailable;
     if (!available || !(await available.call(PublicKeyCredential))) return;
     const asked = await ask(form);
-    if (!asked) return;
-    const mine = new AbortController();
-    offered = mine;
+    if (!asked || mine.signal.aborted) return;
     const renewal = setTimeout(() => {
       mine.abort();
       offer(form).catch(() => {});
