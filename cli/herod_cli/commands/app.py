@@ -34,6 +34,7 @@ DISCOVERY: Final = "/.well-known/openid-configuration"
 ENDPOINTS: Final = (
     "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint",
 )  # fmt: skip
+DEVICE_ENDPOINT: Final = "device_authorization_endpoint"
 
 redirect_option = click.option(
     "--redirect",
@@ -139,9 +140,9 @@ def add(
         if answer.get("client_secret") is None:
             _show(invocation, answer)
         else:
-            answer = answer if invocation.is_json else _in_short(answer)
-            show_secret(invocation, answer, "client_secret", place=place)
-    _show_endpoints(invocation)
+            shown = answer if invocation.is_json else _in_short(answer)
+            show_secret(invocation, shown, "client_secret", place=place)
+    _show_endpoints(invocation, answer)
 
 
 @app.command("list", examples=["herod app list", "herod app list --output json"])
@@ -160,8 +161,10 @@ def list_(invocation: Invocation, limit: int | None) -> None:
 @pass_invocation
 def show(invocation: Invocation, name: str) -> None:
     """Show an app without its secret, and what to enter in its settings."""
-    _show(invocation, invocation.call("apps.get", client_id=name))
-    _show_endpoints(invocation)
+    answer = invocation.call("apps.get", client_id=name)
+    _show(invocation, answer)
+    if not answer.get("built_in"):
+        _show_endpoints(invocation, answer)
 
 
 @app.command(
@@ -197,10 +200,9 @@ def edit(invocation: Invocation, /, app_name: str, *, name: str | None, scope: t
     changes = {"name": name, "scope": join_scope(scope), **_given(options)}
     if clears:
         changes["post_logout_uris"] = []
-    if device is not None:
+    if device is not None or options["redirects"]:
         before = invocation.call("apps.get", client_id=app_name).get("grants")
-        others = [one for one in before if one != DEVICE_GRANT] if isinstance(before, list) else list(CODE_GRANTS)
-        changes["grants"] = [*others, DEVICE_GRANT] if device else others
+        changes["grants"] = _grants(before, has_redirects=bool(options["redirects"]), has_codes=device)
     if all(value is None for value in changes.values()):
         raise click.UsageError("Nothing to change: give what is to be different.")
     _show(invocation, invocation.call("apps.update", client_id=app_name, **changes))
@@ -265,6 +267,22 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _grants(before: object, *, has_redirects: bool, has_codes: bool | None) -> list[str] | None:
+    """The grants of a changed app, which needs one for codes to use a redirect URI; None if they stay.
+
+    Args:
+        before: its grants as the daemon told them.
+        has_redirects: whether it is given redirect URIs.
+        has_codes: whether it may show codes from now on; None if that stays as it is.
+    """
+    known = [str(one) for one in before] if isinstance(before, list) else list(CODE_GRANTS)
+    after = [CODE_GRANTS[0], *known] if has_redirects and CODE_GRANTS[0] not in known else known
+    if has_codes is None:
+        return after if after != known else None
+    others = [one for one in after if one != DEVICE_GRANT]
+    return [*others, DEVICE_GRANT] if has_codes else others
+
+
 def _state(item: dict[str, Any]) -> str:
     if item.get("built_in"):
         return "built in"
@@ -288,14 +306,16 @@ def _show(invocation: Invocation, answer: dict[str, Any]) -> None:
         print_notice(f"herod: warning: {warning}")
 
 
-def _show_endpoints(invocation: Invocation) -> None:
-    """Say to people what an app's settings ask for, as far as the daemon offers it."""
+def _show_endpoints(invocation: Invocation, answer: dict[str, Any]) -> None:
+    """Say to people what the settings of this app ask for, as far as the daemon offers it."""
     from herod_client import ClientError
 
     if invocation.is_json:
         return
+    wanted = (*ENDPOINTS, DEVICE_ENDPOINT) if DEVICE_GRANT in answer.get("grants", ()) else ENDPOINTS
+    known = "the client_id" if answer.get("type") == "public" else "the client_id and the secret"
     with suppress(ClientError):
         found = invocation.client().get(METADATA)
-        if isinstance(found, dict) and (endpoints := {name: found[name] for name in ENDPOINTS if name in found}):
-            print_lines(["", "To enter in the app's settings, with the client_id and the secret:"])
+        if isinstance(found, dict) and (endpoints := {name: found[name] for name in wanted if name in found}):
+            print_lines(["", f"To enter in the app's settings, with {known}:"])
             print_record({"discovery": f"{found.get('issuer')}{DISCOVERY}", **endpoints})

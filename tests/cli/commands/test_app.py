@@ -152,6 +152,37 @@ def test_what_to_enter_in_the_app(daemon: FakeDaemon, herod: Typed) -> None:
     assert "To enter" not in ended.out
 
 
+def test_what_an_app_has_to_be_told(daemon: FakeDaemon, herod: Typed) -> None:
+    """A public app has no secret to enter, one with codes has their endpoint, and the built-in one has nothing."""
+    daemon.routes["GET", "/.well-known/oauth-authorization-server"] = json_reply(
+        {"issuer": "http://h", "token_endpoint": "http://h/token", "device_authorization_endpoint": "http://h/codes"}
+    )
+    assert "with the client_id and the secret:" in (shown := herod("app", "show", "G").out)
+    assert "http://h/codes" not in shown
+    daemon.methods["apps.get"] = {**APP, "type": "public", "grants": [DEVICE]}
+    assert "with the client_id:" in (shown := herod("app", "show", "G").out)
+    assert "http://h/codes" in shown
+    daemon.methods["apps.get"] = {**APP, "type": "public", "built_in": True}
+    assert "http://h/token" not in herod("app", "show", "G").out
+
+
+@pytest.mark.parametrize(
+    ("args", "grants"),
+    [
+        ((), ["authorization_code", DEVICE, "refresh_token"]),
+        (("--device",), ["authorization_code", "refresh_token", DEVICE]),
+        (("--no-device",), ["authorization_code", "refresh_token"]),
+    ],
+)
+def test_a_redirect_of_an_app_that_only_showed_codes(
+    args: tuple[str, ...], grants: list[str], daemon: FakeDaemon, herod: Typed
+) -> None:
+    """With it the app may also send people to herod; without that grant the redirect URI would be of no use."""
+    daemon.methods["apps.get"] = {**APP, "redirect_uris": [], "grants": [DEVICE, "refresh_token"]}
+    assert herod("app", "edit", "G", "--redirect", "a", *args).code == 0
+    assert daemon.params("apps.update") == {"client_id": "G", "redirect_uris": ["a"], "grants": grants}
+
+
 def test_the_list_shows_what_is_off_and_built_in(daemon: FakeDaemon, herod: Typed) -> None:
     """The state of each app is in the table."""
     items = [{**APP, "built_in": True}, APP, {**APP, "enabled": False}]
