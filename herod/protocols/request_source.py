@@ -4,7 +4,7 @@ A trusted proxy adds its client's address to `X-Forwarded-For`, or to `Forwarded
 are read from the end, and what stands before the client, which the client itself may have sent, is never looked at.
 Where they are unclear the proxy itself is the source: nobody gets another's share by confusing them.
 
-Must never decide what a request may do: sources are for limits and logs.
+Must never grant anything by what a header says: sources are for limits and logs, and `is_direct` only takes away.
 """
 
 import re
