@@ -73,9 +73,9 @@ def open_path(runtime: Runtime, sealed: str | None, now: int) -> str | None:
 
 
 def leads_to_consent(runtime: Runtime, sealed: str | None, now: int) -> bool:
-    """Whether the sealed path is that of the consent page: an app sent the visitor, and only a person gets there."""
+    """Whether the sealed path is that of a page where a person lets an app act for them: only persons get there."""
     path = open_path(runtime, sealed, now)
-    return path is not None and path.partition("?")[0] == url_for("consent")
+    return path is not None and path.partition("?")[0] in (url_for("consent"), url_for("device"))
 
 
 def page_to_return_to(received: Request) -> str | None:

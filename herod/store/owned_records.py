@@ -108,8 +108,10 @@ def delete_delegations(tx: Writer, account: Account, *, now: int) -> None:
 def delete_app(tx: Writer, app: App, *, now: int) -> bool:
     """Delete an app, with which all delegations to it have ended; return whether it was there.
 
+    The device codes with which it waits go at once; nobody can allow those that are left.
     No index finds the delegations to one app: `finish_deletions` looks through all of them and deletes those.
     """
+    delete_owned(tx, DeviceCode, app.id)
     if tx.count(Delegation):
         tx.put(Deletion(id=app.id, created_at=now, of=App.kind))
     return tx.delete(App, app.id)

@@ -79,8 +79,16 @@ class AccessQuestion(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: Time | None
 
 
-def access_question(context: Context, offer: Offer[AskedAccess]) -> AccessQuestion:
-    """What a consent page says about who asks for what, and who is asked."""
+def access_question(
+    context: Context, offer: Offer[AskedAccess], *, is_vouched_for: bool | None = None
+) -> AccessQuestion:
+    """What a consent page says about who asks for what, and who is asked.
+
+    Args:
+        context: its principal is the person who is asked.
+        offer: what they may give.
+        is_vouched_for: whether everything is ticked at first; None if it is for what an admin registered.
+    """
     request, app = offer.request, offer.request.app
     return AccessQuestion(
         app=app.name,
@@ -89,7 +97,11 @@ def access_question(context: Context, offer: Offer[AskedAccess]) -> AccessQuesti
         document_age=rfc3339(app.document_age),
         resource=request.resource,
         resource_kind=_resource_kind(context, request),
-        choices=_choices(context, offer),
+        choices=_choices(
+            context,
+            offer,
+            is_vouched_for=app.origin is AppOrigin.REGISTERED if is_vouched_for is None else is_vouched_for,
+        ),
         withheld=list(offer.withheld),
         unknown=request.unknown,
         account=offer.account.name,
@@ -108,10 +120,9 @@ def _resource_kind(context: Context, request: AskedAccess) -> Literal["herod", "
             return "other"
 
 
-def _choices(context: Context, offer: Offer[AskedAccess]) -> list[Choice]:
+def _choices(context: Context, offer: Offer[AskedAccess], *, is_vouched_for: bool) -> list[Choice]:
     """What the page lists: what an app may learn first, then what it may do, the least first."""
     graph = context.runtime.config.graph
-    is_vouched_for = offer.request.app.origin is AppOrigin.REGISTERED
     openid = [
         Choice(name=name, includes=[], is_ticked=is_vouched_for or name in FIXED, is_fixed=name in FIXED)
         for name in offer.request.openid

@@ -53,7 +53,7 @@ from herod.store.store_interface import Reader, Store, Writer
 from herod.throttle.rules import Counter, user_code_counter
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import InvalidRequest, InvalidScope, InvalidTarget, NotFound, RateLimited
-from herod_client.core.scope_graph import ADMIN, MAX_SCOPE_CHARS
+from herod_client.core.scope_graph import ADMIN, MAX_SCOPE_CHARS, READ
 
 __all__ = [
     "DeviceDecision",
@@ -307,7 +307,15 @@ def _offer(reader: Reader, context: Context, code: DeviceCode) -> Offer[AskedAcc
         raise InvalidRequest(
             f"The app asks for {' '.join(offer.withheld)}, which you cannot give with a code.", reason="nothing_to_give"
         )
-    return offer
+    return _with_less(context, offer)
+
+
+def _with_less(context: Context, offer: Offer[AskedAccess]) -> Offer[AskedAccess]:
+    """The offer with `read` among it, if something in it includes that: it is what to give to be careful."""
+    graph = context.runtime.config.graph
+    if READ in offer.scope or graph.mask((READ,)) & ~graph.mask(offer.scope):
+        return offer
+    return msgspec.structs.replace(offer, scope=(READ, *offer.scope))
 
 
 def _allowed_before(context: Context, offer: Offer[AskedAccess], scope: tuple[str, ...]) -> tuple[str, ...]:
@@ -318,8 +326,9 @@ def _allowed_before(context: Context, offer: Offer[AskedAccess], scope: tuple[st
 
 
 def _question(context: Context, offer: Offer[AskedAccess], code: DeviceCode, entered: _Entered) -> DeviceQuestion:
+    is_proven = not offer.request.app.is_public  # by its secret; anybody can say that they are a public app
     return DeviceQuestion(
-        **msgspec.structs.asdict(access_question(context, offer)),
+        **msgspec.structs.asdict(access_question(context, offer, is_vouched_for=is_proven)),
         user_code=entered.user_code,
         source=code.source,
         is_near=code.share == share_of(context.source),
