@@ -304,7 +304,7 @@ async def test_codes_of_the_other_flow(harness: Harness, ada: Visitor) -> None:
     await said_yes(ada, codes["user_code"])
 
     def is_refused(answer: Answer) -> bool:
-        return answer.json.get("error") == "invalid_grant"
+        return bool(answer.json.get("error") == "invalid_grant")
 
     assert is_refused(await app.exchange(codes["device_code"]))
     assert is_refused(await app.exchange(codes["user_code"]))
