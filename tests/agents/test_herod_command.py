@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from playwright.sync_api import Browser
 
-from support.chromium import ADMIN, PASSWORD, WAIT_MS, Person, ask
+from support.chromium import ADMIN, PASSWORD, WAIT_MS, Person, ask, person
 from support.consent import allow
 from support.mcp_packages import running_program
-from support.real_daemon import COMMAND, Daemon, environment, herod
+from support.real_daemon import COMMAND, Daemon, environment, free_port, herod, running
 
 LOGIN: Final = (Path(sys.executable), *COMMAND[1:], "login")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -140,3 +141,27 @@ def test_a_terminal_without_a_browser(
         ada.heading("Denied")
         assert signing_in.process.wait(60) == 1
         assert "The code was declined" in signing_in.text
+
+
+def test_a_restored_store(browser: Browser, tmp_path: Path) -> None:
+    """After a restore no sign-in of before is good, and the command says so in a sentence."""
+    folder, home, copy = tmp_path / "daemon", tmp_path / "home", tmp_path / "copy"
+    home.mkdir()
+    port = free_port()  # the same before and after
+    binds = (f"unix:{folder}/herod.sock,mode=0666", f"127.0.0.1:{port}")
+    given = environment(home, HEROD_URL=f"unix:{folder}/herod.sock")
+    changed = {name: given[name] for name in ("HEROD_URL", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")}
+    with running(folder, binds=binds) as first:
+        first.port = port
+        ask(first, ("users.add", {"email": ADMIN, "name": "Ada Lovelace", "scope": "admin", "password": PASSWORD}))
+        with person(browser, first) as ada, running_program(home, *LOGIN, on_terminal=False, **changed) as signing_in:
+            allow(ada, signing_in.authorize_url(first.public_url))
+            signing_in.ends()
+        assert first.herod("backup", str(copy)).returncode == 0
+    restored = first.herod("restore", str(copy), "--store", f"sqlite:{folder}/store/herod.db")
+    assert restored.returncode == 0, restored.stderr
+    with running(folder, binds=binds):
+        ended = herod("user", "list", env=given)
+        assert ended.returncode == 4
+        assert "has ended" in ended.stderr
+        assert not (home / "config" / "herod" / "credentials.json").exists()

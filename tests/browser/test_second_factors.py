@@ -3,13 +3,14 @@
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
 from support.chromium import ADMIN, PASSWORD, PHONE, WIDE, Person, Sit, ask, chromium
-from support.real_daemon import Daemon, running
+from support.real_daemon import Daemon, environment, herod, running
 from support.totp_app import TotpApp
 
 
@@ -104,6 +105,32 @@ def test_app_and_recovery_codes(sit: Sit, *, has_script: bool) -> None:
     ada.heading("Overview")
     open_account(ada)
     ada.page.get_by_text("9 of 10 are left.").wait_for()
+
+
+def test_in_a_terminal(sit: Sit, tmp_path: Path) -> None:
+    """The command needs a code beside the password: one of the app or a recovery code, each once, from a file."""
+    ada = arrive(sit, "terminal@example.org")
+    by_password(ada, "Overview")
+    open_account(ada)
+    app, codes = set_up_app(ada)
+    (tmp_path / "password").write_text(PASSWORD)
+    environ = environment(tmp_path, HEROD_URL=f"unix:{ada.daemon.socket}")
+    login = ("login", "--email", ada.email, "--password-file", str(tmp_path / "password"))
+
+    def code(text: str) -> str:
+        done = herod(*login, "--otp-file", "-", env=environ, stdin=f"{text}\n")
+        assert text not in done.stdout + done.stderr
+        return done.stderr if done.returncode else "in"
+
+    without = herod(*login, env=environ)
+    assert (without.returncode, "--otp-file FILE" in without.stderr) == (2, True)
+    assert "This code is wrong" in code("000000")
+    right = app.code(int(time.time()) + 30)  # the current one was used to set the app up
+    assert code(right) == "in"
+    assert "This code is wrong" in code(right)
+    assert code(codes[3]) == "in"
+    shown = herod("user", "factors", env=environ)
+    assert "9 left" in shown.stdout, shown.stderr
 
 
 def test_required(sit: Sit) -> None:

@@ -279,7 +279,7 @@ def factors(invocation: Invocation, who: str | None) -> None:
     ]
     since, codes = answer.get("totp_since"), answer.get("recovery_codes")
     facts = {
-        "required": answer.get("required"),
+        "second_factor": "required" if answer.get("required") else "not required",
         "passkeys": len(passkeys),
         "authenticator_app": f"since {str(since)[:10]}" if since else "none",
         "recovery_codes": f"{codes} left" if codes else "none",

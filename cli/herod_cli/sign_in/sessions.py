@@ -42,9 +42,14 @@ def check_address(invocation: "Invocation") -> None:
     Raises:
         InvalidInput: it is one.
     """
-    from herod_client.clear_text import check_parameters
+    from herod_client import InvalidInput, TcpAddress
 
-    check_parameters({"refresh_token": ""}, "", invocation.address(), insecure_http=invocation.is_insecure_http())
+    address = invocation.address()
+    if isinstance(address, TcpAddress) and not address.secure and not invocation.is_insecure_http():
+        raise InvalidInput(
+            f"A sign-in would be sent unencrypted to {address}, where anybody may listen in herod's place.",
+            hint="use herod's Unix socket or https://; to sign in anyway: --insecure-http or HEROD_INSECURE_HTTP=1",
+        )
 
 
 def metadata_of(invocation: "Invocation", client: "Client") -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_factors(daemon: FakeDaemon, herod: Typed) -> None:
     assert shown.code == 0, shown.err
     facts = [line.split(maxsplit=1) for line in shown.out.splitlines()[:4]]
     assert facts == [
-        ["required", "yes"],
+        ["second_factor", "required"],
         ["passkeys", "1"],
         ["authenticator_app", "since 2026-02-01"],
         ["recovery_codes", "9 left"],
@@ -52,7 +52,7 @@ def test_ones_own(daemon: FakeDaemon, herod: Typed) -> None:
     daemon.methods["factors.get"] = {**FACTORS, "passkeys": [], "totp_since": None, "recovery_codes": 0}
     shown = herod("user", "factors").out
     assert daemon.params("factors.get") == {"client_id": USER["client_id"]}
-    assert [line.split()[1] for line in shown.splitlines()] == ["yes", "0", "none", "none"]
+    assert [line.split()[1] for line in shown.splitlines()] == ["required", "0", "none", "none"]
 
 
 def test_reset(daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None]) -> None:
