@@ -1,6 +1,8 @@
 """Landing where one wanted to go: every sign-in page carries it, sealed, and nothing leads elsewhere."""
 
 import base64
+import re
+from html import unescape
 from urllib.parse import quote
 
 import pytest
@@ -10,6 +12,7 @@ from herod.credentials.keyring import Purpose
 from herod.credentials.sealing import seal
 from herod.dashboard.landing import LANDING_SECONDS, MAX_LANDING_CHARACTERS
 from support.herod_in_memory import NOW, Answer, Harness
+from support.totp_app import TotpApp
 
 # A pasted or typed address has this, and so has one that another page on this host redirects to.
 TYPED = {"sec-fetch-site": "none"}
@@ -60,6 +63,21 @@ async def test_a_wrong_password_loses_nothing(dashboard: Harness) -> None:
     by_key = await dashboard.request("POST", "/ui/sign-in/key", form=f"key=wrong&back={back}", headers=OWN)
     assert by_key.status == 401
     assert await page_after(dashboard, text(by_key)) == "/ui/keys"
+
+
+async def test_a_second_step_loses_nothing(dashboard: Harness) -> None:
+    """Who starts again at the page for a code still gets to the page that they wanted."""
+    cookie, home = await open_session(dashboard)
+    ticket = home.partition("?")[2]
+    page = text(await dashboard.request("GET", f"/ui/account/app?{ticket}", headers={**OWN, **cookie}))
+    (address,) = re.findall(r'href="(otpauth:[^"]+)"', page)
+    (setup,) = re.findall(r'name="setup" value="([^"]+)"', page)
+    form = f"{ticket}&setup={setup}&otp={TotpApp(unescape(address)).code(NOW)}"
+    assert (await dashboard.request("POST", "/ui/account/app", form=form, headers={**OWN, **cookie})).status == 200
+    back = (await dashboard.request("GET", "/ui/keys", headers=TYPED)).headers["location"].partition("=")[2]
+    second = text(await sign_in(dashboard, form=f"{GOOD}&back={back}"))
+    assert f'name="back" value="{back}"' in second
+    assert f'<a href="/ui/sign-in?back={back}">Start again</a>' in second
 
 
 @pytest.mark.parametrize(

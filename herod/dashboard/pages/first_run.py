@@ -9,6 +9,7 @@ from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
 
+from herod.dashboard.landing import LANDING
 from herod.dashboard.pipeline_gateway import Gateway, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.sign_in_outcome import opening, refused, signed_in
@@ -40,14 +41,16 @@ class FirstRunPage:
         """Create the first admin, and sign them in."""
         received = asked()
         fields: dict[str, str] = {}
+        back = None
         try:
             self._gateway.check_form(received)
             fields = read_form(received)
+            back = fields.pop(LANDING, None)
             opened = await self._create(received, fields)
         except HerodError as error:
-            kept = {name: fields.get(name, "") for name in ("email", "name")}
+            kept = {"back": back, **{name: fields.get(name, "") for name in ("email", "name")}}
             return await refused("sign_in.html" if error.reason == "admin_exists" else "first_run.html", error, **kept)
-        return signed_in(self._gateway, opened)
+        return signed_in(self._gateway, opened, back=back)
 
     async def _create(self, received: Request, fields: dict[str, str]) -> str:
         given = {name: text for name, text in fields.items() if name not in ("again", "name", "code")}
@@ -61,6 +64,6 @@ class FirstRunPage:
         return cookie
 
 
-async def first_run_page() -> Page:
-    """The page that says how to create the first admin."""
-    return await render("first_run.html", status=HTTPStatus.OK, error=None, email="", name="")
+async def first_run_page(*, back: str | None) -> Page:
+    """The page that says how to create the first admin; it leads on to where its visitor wanted to go."""
+    return await render("first_run.html", status=HTTPStatus.OK, error=None, email="", name="", back=back)

@@ -57,7 +57,10 @@ class SignInPage:
         except Unavailable:  # signing in will say why
             return await sign_in_page(back=back)
         can_resume = await self._can_resume(received)
-        page = await first_run_page() if status.is_needed else await sign_in_page(back=back, can_resume=can_resume)
+        if status.is_needed:
+            page = await first_run_page(back=back)
+        else:
+            page = await sign_in_page(back=back, can_resume=can_resume)
         # Nobody is signed in here since herod's start, so nothing is lost: only service workers, and void proofs.
         if not can_resume and not received.source.secure:
             page.headers["Clear-Site-Data"] = FORGET_STORAGE

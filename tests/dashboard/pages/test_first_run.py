@@ -55,6 +55,17 @@ async def test_the_page_says_both_ways(fresh: Harness) -> None:
     assert "<h1>Sign in</h1>" in text(await fresh.request("GET", "/ui/sign-in"))
 
 
+async def test_where_one_wanted_to_go(fresh: Harness) -> None:
+    """Whoever came to an empty herod for a page or an app gets there as the new admin, also after a typing error."""
+    pasted = await fresh.request("GET", "/ui/keys?kind=user", headers={"sec-fetch-site": "none"})
+    page = text(await fresh.request("GET", pasted.headers["location"]))
+    (back,) = re.findall(r'<input type="hidden" name="back" value="([A-Za-z0-9_-]+)">', page)
+    assert f'href="/ui/sign-in?back={back}"' in page
+    assert f'name="back" value="{back}"' in text(await send(fresh, new_code(fresh), again="another", back=back))
+    answer = await send(fresh, new_code(fresh), back=back)
+    assert answer.headers["location"].startswith("/ui/keys?kind=user&ticket=")
+
+
 async def test_the_code_makes_an_admin_and_signs_them_in(fresh: Harness) -> None:
     """The code creates an admin and signs in once; then the front page is the sign-in, and the code is invalid."""
     code, second = new_code(fresh), new_code(fresh)
