@@ -56,14 +56,7 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
         PermissionDenied: the principal may not, or not with this credential.
     """
     principal = context.principal
-    if principal.kind is PrincipalKind.APP and not operation.takes_apps:
-        raise BadCredentials(
-            "An app has no access of its own: present a credential of a person or a service, or let a person connect "
-            "the app.",
-            reason="app_alone",
-        )
-    if principal.delegation is not None and operation.credential and not operation.apps_may:
-        raise _makes_nothing_that_lasts(principal)
+    _check_app(principal, operation)
     if principal.lacks_factor and not operation.enrols:
         raise SecondFactorMissing(
             "Your account must have a second factor: set up a passkey or an authenticator app first.",
@@ -111,6 +104,27 @@ def _makes_nothing_that_lasts(principal: Principal) -> CeilingExceeded:
         reason=APP_TOKEN,
         hint="herod key create NAME",
     )
+
+
+def _check_app(principal: Principal, operation: Operation) -> None:
+    """Refuse an app without a person whatever is not for apps, and an app's token whatever makes something that lasts.
+
+    Raises:
+        BadCredentials, CeilingExceeded: it is such a call.
+    """
+    if principal.kind is PrincipalKind.APP and not operation.takes_apps:
+        if operation.form:  # `invalid_client` would make agents throw their registration away
+            raise CeilingExceeded(
+                "An app gets tokens only for a person who lets it act for them: send the person to /authorize.",
+                reason="app_alone",
+            )
+        raise BadCredentials(
+            "An app has no access of its own: present a credential of a person or a service, or let a person connect "
+            "the app.",
+            reason="app_alone",
+        )
+    if principal.delegation is not None and operation.credential and not operation.apps_may:
+        raise _makes_nothing_that_lasts(principal)
 
 
 def check_direct(context: Context, operation: Operation) -> None:

@@ -90,11 +90,11 @@ async def test_by_url(harness: Harness) -> None:
 
 
 async def test_no_token_for_the_app_itself(harness: Harness) -> None:
-    """An app has nothing of its own: with client_credentials it gets no token."""
-    app = await _registered(harness, "client_secret_basic")
-    for fields, headers in (
-        ({}, basic(app["client_id"], app["client_secret"])),
-        ({"client_id": app["client_id"]}, None),
+    """An app has nothing of its own: with client_credentials it gets no token, and is not told to register again."""
+    app, grant = await _registered(harness, "client_secret_basic"), "client_credentials"
+    for answer in (
+        await _exchange(harness, basic(app["client_id"], app["client_secret"]), grant_type=grant),
+        await _exchange(harness, client_id=app["client_id"], client_secret=app["client_secret"], grant_type=grant),
     ):
-        answer = await _exchange(harness, headers, **fields, grant_type="client_credentials")
-        assert (answer.status, answer.json["error"]) == (401, "invalid_client")
+        assert (answer.status, answer.json["error"]) == (400, "unauthorized_client")
+    _is_unknown(await _exchange(harness, client_id=app["client_id"], grant_type=grant))
