@@ -14,16 +14,17 @@ JWT: Final = AuthMethod.JWT
 USER_KEY: Final = AuthMethod.USER_KEY
 SERVICE_KEY: Final = AuthMethod.SERVICE_KEY
 APP: Final = AuthMethod.APP
+DELEGATION: Final = AuthMethod.DELEGATION
 LEGACY_SECRET: Final = AuthMethod.LEGACY_SECRET
 
 
 def note_use(store: Store, context: Context, principal: Principal) -> None:
     """Note that `principal`'s key, app or legacy secret was used, directly or by a service that asked about it.
 
-    An app's token uses its delegation. For the event loop only.
+    An app's token uses its delegation, and so does the app when it gets tokens. For the event loop only.
     """
     method = principal.method
-    if method is JWT:
+    if method is JWT or method is DELEGATION:
         if principal.delegation is not None:
             store.note_use(principal.delegation, Usage(context.now, context.source.label))
     elif method is USER_KEY or method is SERVICE_KEY:

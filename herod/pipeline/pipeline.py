@@ -265,8 +265,8 @@ class Pipeline:
         record = find_target(tx, context, operation.target, params) if isinstance(operation.target, Target) else None
         approval = ask_for_approval(tx, context, operation, params, record)
         event = event_of(operation, context, outcome="ok", target=approval.id)
-        asked = [msgspec.structs.replace(event, operation=ASKED)] * (tx.revision != before)
-        for row in asked:  # none, if it waits already
+        if tx.revision != before:  # else it waits already
+            row = msgspec.structs.replace(event, operation=ASKED)
             self.trail.record(tx, row, source=share_of(context.source), is_own_row=True)
         return approval
 
@@ -320,6 +320,8 @@ class Pipeline:
             self.runtime.counters["denials"] += 1
             raise context.refused
         self.runtime.counters.update(operation.counts)
+        if context.principal.method is AuthMethod.DELEGATION:  # the handler found out for whom an app got tokens
+            note_use(self.store, context, context.principal)
         if operation.written is not None:
             operation.written(context)
         return result

@@ -67,6 +67,17 @@ async def test_rotation(harness: Harness, ada: Visitor, app: AppOfTest) -> None:
     assert harness.runtime.counters["refreshes"] == 3
 
 
+async def test_its_use_is_shown(harness: Harness, ada: Visitor, app: AppOfTest) -> None:
+    """Getting tokens is a use of what the person allowed: some apps never show theirs to herod."""
+    token = (await app.tokens(ada))["refresh_token"]
+    (delegation,) = harness.store.scan(Delegation)
+    seen = [harness.store.usage(delegation.id)]
+    harness.clock.now += DAY
+    good(await app.refresh(token))
+    seen.append(harness.store.usage(delegation.id))
+    assert [usage and usage.at for usage in seen] == [harness.clock.now - DAY, harness.clock.now]
+
+
 async def test_both_for_a_minute(harness: Harness, ada: Visitor, app: AppOfTest) -> None:
     """Within a minute of a rotation the former token and the new one answer the new one, and nothing is rotated."""
     first = (await app.tokens(ada))["refresh_token"]
