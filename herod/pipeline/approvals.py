@@ -31,6 +31,7 @@ __all__ = [
     "ask_for_approval",
     "check_approved",
     "is_current",
+    "is_live",
     "needs_approval",
     "use_approval",
 ]
@@ -75,7 +76,7 @@ def approval_of(
     """
     fingerprint = _fingerprint(context.runtime.keyring, operation, params, record)
     for found in reader.find(Approval, "call", context.principal.delegation or "", fingerprint):
-        if _is_live(found, context.now):
+        if is_live(found, context.now):
             return found
     return None
 
@@ -154,7 +155,7 @@ def use_approval(tx: Writer, context: Context, operation: Operation, params: Par
 
 def is_current(reader: Reader, runtime: Runtime, approval: Approval, now: int) -> bool:
     """Whether the approval has not ended, and its target is as it was when the app asked."""
-    if not _is_live(approval, now):
+    if not is_live(approval, now):
         return False
     if not approval.target_kind:
         return True
@@ -162,7 +163,7 @@ def is_current(reader: Reader, runtime: Runtime, approval: Approval, now: int) -
     return record is not None and hmac.compare_digest(_revision(runtime.keyring, record), approval.revision)
 
 
-def _is_live(approval: Approval, now: int) -> bool:
+def is_live(approval: Approval, now: int) -> bool:
     """Whether it has not ended. One from the future was made while the clock was ahead, and would last as long."""
     return approval.created_at - CLOCK_SKEW <= now < (approval.expires_at or 0)
 
@@ -175,9 +176,9 @@ def _make_room(tx: Writer, delegation: str, now: int) -> None:
     """
     known = tx.list(Approval, owner=delegation).items
     for approval in known:
-        if not _is_live(approval, now):
+        if not is_live(approval, now):
             tx.delete(Approval, approval.id)
-    ends = [approval.expires_at or 0 for approval in known if _is_live(approval, now) and approval.state != "declined"]
+    ends = [approval.expires_at or 0 for approval in known if is_live(approval, now) and approval.state != "declined"]
     if len(ends) >= MAX_OPEN:
         raise RateLimited(
             f"{MAX_OPEN} calls of this app wait for a person already: wait until they have decided.",

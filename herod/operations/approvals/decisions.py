@@ -12,7 +12,7 @@ import msgspec
 from herod.identity.effective_principals import is_delegation_live
 from herod.identity.oauth_apps import AppOrigin
 from herod.identity.persons import RECENT_SECONDS
-from herod.pipeline.approvals import APPROVAL_SECONDS, State, is_current
+from herod.pipeline.approvals import APPROVAL_SECONDS, State, is_current, is_live
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Target, Time, command, query
 from herod.pipeline.pagination import merged, page_of, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit
@@ -87,7 +87,7 @@ def _sees(principal: Principal, approval: Approval) -> bool:
 
 def _live_delegation(reader: Reader, context: Context, approval: Approval) -> Delegation | None:
     """The delegation by which the app asked, if it and the approval have not ended."""
-    if not approval.created_at <= context.now < (approval.expires_at or 0):
+    if not is_live(approval, context.now):
         return None
     delegation, account = reader.get(Delegation, approval.delegation), reader.get(Account, approval.account)
     if delegation is None or not is_delegation_live(context.runtime, delegation, account, context.now):

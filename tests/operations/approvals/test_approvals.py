@@ -390,3 +390,12 @@ async def test_a_clock_that_was_ahead(scene: Scene) -> None:
     scene.harness.clock.now -= 7200
     scene.app = app_token(scene.harness, scene.delegation)
     assert await scene.asked() != id_
+
+
+async def test_a_clock_that_was_set_right(scene: Scene) -> None:
+    """What the app waits for, its person sees, also after the clock was corrected by some seconds."""
+    scene.harness.clock.now += 30
+    id_ = await scene.asked()
+    scene.harness.clock.now -= 30
+    assert await scene.asked() == id_
+    assert (await scene.decide(id_, approve=True)).state == "approved"
