@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from herod.identity.oauth_apps import AppOrigin
+from herod.identity.openid_scopes import openid_scopes_of
 from herod.identity.registered_apps import app_grant, registered_app
 from herod.identity.runtime_state import Runtime
 from herod.records import Account, ApiKey, Delegation, PeerRule
@@ -123,6 +124,7 @@ def delegation_principal(reader: Reader, runtime: Runtime, delegation: Delegatio
         expires_at=delegation.expires_at,
         delegation=delegation.id,
         app=delegation.app,
+        openid=openid_scopes_of(delegation.scope),
     )
 
 

@@ -202,7 +202,7 @@ def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> 
         audience=claims.aud,
         delegation=maker.delegation,
         app=maker.app,
-        openid=() if maker.delegation is None else openid_scopes_of(claims.scope.split()),
+        openid=maker.openid and openid_scopes_of(set(claims.scope.split()).intersection(maker.openid)),
     )
 
 

@@ -77,7 +77,9 @@ async def id_token_of(harness: Harness, granted: AuthorizationCode | TokenFamily
     account = harness.store.get(Account, granted.account)
     assert account is not None
     context = context_of(harness)
-    text = await harness.store.write(lambda tx: issue_id_token(tx, context, app, account, granted, ACCESS_TOKEN))
+    text = await harness.store.write(
+        lambda tx: issue_id_token(tx, context, app, account, granted, ACCESS_TOKEN, scope=granted.scope)
+    )
     for change in context.on_commit:
         change()
     return text

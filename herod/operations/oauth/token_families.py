@@ -174,8 +174,8 @@ def answer_with_tokens(
     )
     account = tx.get(Account, delegation.account)
     id_token = None
-    if account is not None and OPENID in scope.split():
-        id_token = issue_id_token(tx, context, app, account, granted, token.text)
+    if account is not None:
+        id_token = issue_id_token(tx, context, app, account, granted, token.text, scope=tuple(scope.split()))
     return AppTokens(
         access_token=token.text,
         expires_in=token.expires_in,

@@ -66,8 +66,10 @@ def issue_id_token(
     account: Account,
     granted: AuthorizationCode | TokenFamily,
     access_token: str,
+    *,
+    scope: tuple[str, ...],
 ) -> str | None:
-    """Sign an id_token beside an access token; None if the app did not ask for `openid`.
+    """Sign an id_token beside an access token; None without the scope `openid`.
 
     One that comes from a refresh has no nonce, and tells of the same sign-in (section 12.2).
 
@@ -78,14 +80,15 @@ def issue_id_token(
         account: who signed in.
         granted: the code that is redeemed, or the family whose tokens are refreshed.
         access_token: issued with it.
+        scope: of that, narrowed to what the person lets the app know now.
     """
-    if OPENID not in granted.scope:
+    if OPENID not in scope:
         return None
     runtime = context.runtime
     key = key_for_apps(tx, context, public_algorithm(app.id_token_algorithm))
     nonce = granted.nonce if isinstance(granted, AuthorizationCode) else ""
     claims = IdToken(
-        **msgspec.structs.asdict(person_claims(runtime, account, granted.scope, app)),
+        **msgspec.structs.asdict(person_claims(runtime, account, scope, app)),
         iss=runtime.config.public_url,
         aud=app.id,
         exp=context.now + runtime.config.token_ttl,

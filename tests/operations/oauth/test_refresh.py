@@ -1,5 +1,9 @@
 """Refresh tokens: rotated for public apps, forgiving for a minute, and ended with their family when used after it."""
 
+import base64
+import json
+from typing import Any
+
 import pytest
 import trio
 
@@ -11,7 +15,7 @@ from herod.operations.tokens.refresh_token_families import ROTATION_GRACE_SECOND
 from herod.records import Delegation, Record, Revocation, TokenFamily
 from herod.settings import QuotaSettings
 from herod.store.store_interface import Writer
-from support.herod_in_memory import TCP, Answer, Harness
+from support.herod_in_memory import TCP, Answer, Harness, bearer
 from support.oauth_app import ISSUER, MCP, AppOfTest, dynamic_app, registered_app
 from support.page_visitor import Visitor, open_pages, sign_in, visit
 
@@ -268,6 +272,34 @@ async def test_less_was_allowed_since(harness: Harness, ada: Visitor, app: AppOf
     token = (await app.exchange(back["code"])).json["refresh_token"]
     await app.tokens(ada, "read", scope="write read")
     assert (await app.refresh(token)).json["scope"] == "read"
+
+
+async def test_less_is_told_since(harness: Harness, ada: Visitor, app: AppOfTest) -> None:
+    """Consenting to less, an app of an earlier sign-in learns no more than that, by no road."""
+    asked = {"scope": "openid email read", "resource": ISSUER}
+    tokens = await app.tokens(ada, "email", "read", **asked)
+    assert "email" in claims_of(tokens["id_token"])
+    assert "email" in (await told(harness, tokens["access_token"]))
+    await app.tokens(ada, "read", **asked)
+    assert set(await told(harness, tokens["access_token"])) == {"sub"}
+    again = (await app.refresh(tokens["refresh_token"])).json
+    assert again["scope"] == "openid read"
+    assert "email" not in claims_of(again["id_token"])
+    assert set(await told(harness, again["access_token"])) == {"sub"}
+
+
+async def told(harness: Harness, token: str) -> dict[str, Any]:
+    """What `/userinfo` says."""
+    answer = await harness.request("GET", "/userinfo", headers=bearer(token))
+    assert answer.status == 200, answer.json
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """The claims of a token, not verified."""
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    return found
 
 
 async def test_the_resource_stays(harness: Harness, ada: Visitor, app: AppOfTest) -> None:

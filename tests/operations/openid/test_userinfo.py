@@ -21,7 +21,7 @@ async def asked(harness: Harness, token: str, method: str = "GET") -> Answer:
 
 async def told(harness: Harness, user: User, scope: str, **changes: Any) -> Any:
     """What an app with this scope is told."""
-    delegation = await connect_app(harness, user, "read", **changes)
+    delegation = await connect_app(harness, user, f"read {scope}", **changes)
     answer = await asked(harness, app_token(harness, delegation, scope).text)
     assert answer.status == 200
     return answer.json
@@ -112,14 +112,14 @@ async def test_an_account_without_email_and_name(harness: Harness) -> None:
 async def test_post(harness: Harness) -> None:
     """POST answers the same (section 5.3.1), without a body."""
     user = await harness.user("read")
-    token = app_token(harness, await connect_app(harness, user), "openid").text
+    token = app_token(harness, await connect_app(harness, user, "openid")).text
     assert (await asked(harness, token, "POST")).json == (await asked(harness, token)).json == {"sub": user.client_id}
 
 
 async def test_for_the_app_alone(harness: Harness) -> None:
     """A token without a resource has the app as audience: it is good here, and nowhere else."""
     user = await harness.user("admin")
-    delegation = await connect_app(harness, user, "", resource=None)
+    delegation = await connect_app(harness, user, "openid email", resource=None)
     token = app_token(harness, delegation, "openid email", audience=APP).text
     assert (await asked(harness, token)).json["sub"] == user.client_id
     for path in ("/api/v1/whoami", "/api/v1/stats"):
@@ -135,7 +135,7 @@ async def test_for_the_app_alone(harness: Harness) -> None:
 async def test_tokens_for_others(harness: Harness, audience: str) -> None:
     """A token for another resource, `/mcp` included, or for another app is refused."""
     user = await harness.user("read")
-    token = app_token(harness, await connect_app(harness, user), "openid", audience=audience).text
+    token = app_token(harness, await connect_app(harness, user, "openid"), audience=audience).text
     answer = await asked(harness, token)
     assert answer.status == 401
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
@@ -144,7 +144,7 @@ async def test_tokens_for_others(harness: Harness, audience: str) -> None:
 async def test_without_openid(harness: Harness) -> None:
     """An app's token without `openid` is refused with the scope that it lacks, and so is a token of no app."""
     user = await harness.user("admin")
-    delegated = app_token(harness, await connect_app(harness, user, "admin"), "admin profile email").text
+    delegated = app_token(harness, await connect_app(harness, user, "admin profile email")).text
     for token in (delegated, await user.token()):
         answer = await asked(harness, token)
         assert answer.status == 403
@@ -164,7 +164,7 @@ async def test_what_ends_it(harness: Harness) -> None:
     """With the delegation taken back, the account disabled or deleted, nothing is told."""
     for change in ("users.disable", "users.delete"):
         user = await harness.user("read")
-        token = app_token(harness, await connect_app(harness, user), "openid").text
+        token = app_token(harness, await connect_app(harness, user, "openid")).text
         assert (await asked(harness, token)).status == 200
         await harness.admin(change, client_id=user.client_id)
         assert (await asked(harness, token)).status == 401
@@ -173,7 +173,7 @@ async def test_what_ends_it(harness: Harness) -> None:
 async def test_openid_gives_no_power(harness: Harness) -> None:
     """OpenID Connect's scopes are in no grant: a token with them alone holds nothing."""
     user = await harness.user("admin")
-    token = app_token(harness, await connect_app(harness, user, "admin"), ALL).text
+    token = app_token(harness, await connect_app(harness, user, f"admin {ALL}"), ALL).text
     answer = await harness.request("GET", "/api/v1/whoami", headers=bearer(token))
     assert answer.json["data"]["scope"] == ""
     assert (await harness.request("GET", "/api/v1/stats", headers=bearer(token))).status == 403

@@ -105,8 +105,8 @@ async def prepare(harness: Harness, operation: Operation) -> Prepared:
         )
     headers = {} if operation.needs is Access.PUBLIC else asker.basic_header
     if operation.openid:
-        connected = await connect_app(harness, user, "read")
-        headers = bearer(app_token(harness, connected, "openid profile email groups").text)
+        connected = await connect_app(harness, user, "openid profile email groups")
+        headers = bearer(app_token(harness, connected).text)
     if connected_app is not None:
         return Prepared(connected_app.headers if operation.takes_apps else connected_app.by_person, real)
     if operation.person is not None:
