@@ -22,6 +22,7 @@ class DeviceCode(Record, frozen=True, kw_only=True):
         resource: what the tokens are for, without a final slash; None for `/userinfo` alone.
         scope: what the app asked for, as it sent it.
         source: where the app asked from, as in the audit log.
+        place: the same, to compare it with where a person's browser is (`source_places.py`).
         share: the same, as limits name it.
         state: waiting, allowed or denied.
         delegation: the id of what the person granted; this and the next are empty until then.
@@ -43,6 +44,7 @@ class DeviceCode(Record, frozen=True, kw_only=True):
     resource: str | None
     scope: str
     source: str
+    place: str
     share: str
     state: str = "waiting"
     delegation: str = ""

@@ -30,6 +30,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, device_authorization
+from herod.throttle.source_places import place_of
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import InvalidRequest, InvalidScope, InvalidTarget
 from herod_client.core.key_format import new_opaque
@@ -115,6 +116,7 @@ def oauth_device_authorization(tx: Writer, context: Context, params: DeviceAutho
             resource=asked.resource,
             scope=params.scope or "",
             source=context.source.label,
+            place=place_of(context.source),
             share=share_of(context.source),
         )
     )

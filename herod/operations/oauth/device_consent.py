@@ -51,7 +51,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Store, Writer
 from herod.throttle.rules import Counter, user_code_counter
-from herod.throttle.source_shares import share_of
+from herod.throttle.source_places import Distance, distance_of, place_of
 from herod_client.core.errors import InvalidRequest, InvalidScope, InvalidTarget, NotFound, RateLimited
 from herod_client.core.scope_graph import ADMIN, MAX_SCOPE_CHARS, READ
 
@@ -113,11 +113,11 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceQuestion(AccessQuestion, frozen=True, kw_only=True):
-    """What the page says. `is_near` tells whether the app asked from where the person's browser is."""
+    """What the page says. `distance` is from where the app asked to the person's browser."""
 
     user_code: str
     source: str
-    is_near: bool
+    distance: Distance
     asked_at: Time | None
     code_ends_at: Time | None
 
@@ -331,7 +331,7 @@ def _question(context: Context, offer: Offer[AskedAccess], code: DeviceCode, ent
         **msgspec.structs.asdict(access_question(context, offer, is_vouched_for=is_proven)),
         user_code=entered.user_code,
         source=code.source,
-        is_near=code.share == share_of(context.source),
+        distance=distance_of(code.place, place_of(context.source)),
         asked_at=rfc3339(code.created_at),
         code_ends_at=rfc3339(code.ends_at),
     )

@@ -54,7 +54,7 @@ async def test_what_the_page_says(harness: Harness, ada: Visitor) -> None:
         "ada@example.org",
         "nobody gets admin or owner by a code",
         "1 scope that herod does not know",
-        f"My own terminal shows {codes['user_code']}",
+        f'My own terminal shows <span class="whole">{codes["user_code"]}</span>',
     ):
         assert expected in page, expected
     boxes = re.findall(r'name="scope:(\w+)" value="on"( checked)?', page)
@@ -66,18 +66,27 @@ async def test_what_the_page_says(harness: Harness, ada: Visitor) -> None:
     assert "<script>" not in page
 
 
-async def test_from_somewhere_else(harness: Harness, ada: Visitor) -> None:
-    """The page warns of what was asked for elsewhere than where the browser is."""
+@pytest.mark.parametrize(
+    ("source", "label", "told"),
+    [
+        (Source(address="192.0.2.7"), "192.0.2.7", "Not where this browser is"),
+        (Source(address="127.0.0.1", client="192.0.2.7"), "192.0.2.7", "Not where this browser is"),
+        (Source(address="2001:db8::1"), "2001:db8::1", "Not where this browser is"),
+        (Source(address="::1"), "::1", "The same place as this browser"),
+        (Source(address="127.0.0.9"), "127.0.0.9", "The same place as this browser"),
+        (Source(), "unix", "The same place as this browser"),
+        (Source(peer=Peer(uid=4242, gid=4242)), "uid:4242", "perhaps by another user"),
+        (Source(address="127.0.0.1", tcp_uid=4242), "127.0.0.1 (uid 4242)", "perhaps by another user"),
+    ],
+)
+async def test_from_where(harness: Harness, ada: Visitor, source: Source, label: str, told: str) -> None:
+    """The page says from where a code was asked for, and warns of what is not where the browser is."""
     app = await registered_app(harness, grants=(DEVICE,))
     form = urlencode({"client_id": app.client_id, "client_secret": app.secret, "resource": MCP})
-    for source, label in (
-        (Source(address="192.0.2.7"), "192.0.2.7"),
-        (Source(peer=Peer(uid=4242, gid=4242)), "uid:4242"),
-    ):
-        answer = await harness.request("POST", "/device_authorization", form=form, source=source)
-        page = await ada.do("/ui/device", user_code=answer.json["user_code"])
-        assert f"<code>{label}</code>" in page
-        assert "Not where this browser is" in page
+    answer = await harness.request("POST", "/device_authorization", form=form, source=source)
+    page = await ada.do("/ui/device", user_code=answer.json["user_code"])
+    assert f"<code>{label}</code>" in page
+    assert told in page
 
 
 @pytest.mark.parametrize(
