@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -150,9 +150,23 @@ def send(url: str, method: str, body: str, kind: str, *, mode: str) -> str:
     )
 
 
+def app_request(daemon: Daemon) -> dict[str, str]:
+    """What an app that Eve registered asks for, as anybody may."""
+    app = {"client_name": "Claude Code", "redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "none"}
+    client_id = daemon.curl("/oauth/register", "--json", json.dumps(app))[1]["client_id"]
+    return {
+        "client_id": client_id, "redirect_uri": "http://127.0.0.1/cb", "response_type": "code", "scope": "read",
+        "resource": f"{daemon.url}/mcp", "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "code_challenge_method": "S256",
+    }  # fmt: skip
+
+
 def attacks(url: str, daemon: Daemon, eve: tuple[str, str]) -> dict[str, str]:
     """The hostile pages by name."""
     half, ticket = eve
+    asking = f"/authorize?{urlencode(app_request(daemon))}"
+    sealed = parse_qs(urlsplit(daemon.curl(asking, tcp=True)[2]["location"]).query)["request"][0]
+    allow = {"request": sealed, "decision": "allow", "scope:read": "on", "is_mine": "on"}
     call = '{"jsonrpc":"2.0","id":1,"method":"peers.allow","params":{"uid":4711,"scope":"admin"}}'
     rule = {"by": "uid", "who": "4711", "scope:admin": "on"}
     return {
@@ -163,6 +177,18 @@ def attacks(url: str, daemon: Daemon, eve: tuple[str, str]) -> dict[str, str]:
         "a form that makes a rule": form(f"{url}/ui/peers", rule),
         "a form with Eve's ticket": form(f"{url}/ui/peers", {**rule, "ticket": ticket}),
         "a form with the cookie's half as ticket": form(f"{url}/ui/peers", {**rule, "ticket": half}),
+        "a form that consents": form(f"{url}/ui/consent", allow),
+        "a form that consents with Eve's ticket": form(f"{url}/ui/consent", {**allow, "ticket": ticket}),
+        "fetch that consents": send(f"{url}/ui/consent", "POST", urlencode(allow), FORM, mode="no-cors"),
+        "a form that lets a terminal in": form(f"{url}/ui/device", {**allow, "ticket": ticket}),
+        "a form that approves": form(f"{url}/ui/approvals/x/decide", {"approve": "true", "ticket": ticket}),
+        "a form that sets an authenticator app up": form(f"{url}/ui/account/app", {"otp": "123456", "ticket": ticket}),
+        "a form that goes on with the session": form(f"{url}/ui/resume", {"proof": "x"}),
+        "the question in a frame": script(
+            "const frame = document.createElement('iframe');"
+            f"frame.src = '{url}{asking}'; const loaded = new Promise((after) => (frame.onload = after));"
+            "document.documentElement.append(frame); await loaded; await home(frame.contentDocument);"
+        ),
         "a form for the first admin": form(f"{url}/ui/first-run", {"code": "x", "email": EVE, "password": PASSWORD}),
         "a form of text to JSON-RPC": form(f"{url}/", {call: ""}, "text/plain"),
         "fetch of text to JSON-RPC": send(f"{url}/rpc", "POST", call, "text/plain", mode="no-cors"),
@@ -197,6 +223,7 @@ def attacks(url: str, daemon: Daemon, eve: tuple[str, str]) -> dict[str, str]:
     }
 
 
+FORM = "application/x-www-form-urlencoded"
 LEADS_HOME = "a cookie over ours, and a link"
 # Browsers treat these alike from any origin.
 SITELESS = {
@@ -265,6 +292,23 @@ def test_a_code_that_somebody_slipped_in(browser: Browser, daemon: Daemon, hosti
     assert page.url == address
     victim.page.reload()
     assert victim.page.get_by_text("Ada Lovelace").count()
+
+
+def test_a_question_that_somebody_slipped_in(daemon: Daemon, hostile: Hostile, victim: Person) -> None:
+    """A form of a hostile page, with a decision in it, leads to the question; neither that nor a key press decides."""
+    before = changes(daemon)
+    page = victim.context.new_page()
+    fields = {**app_request(daemon), "decision": "allow", "scope:read": "on", "approve": "true"}
+    hostile.pages["/attack"] = form(f"{daemon.url}/authorize", fields)
+    page.goto(f"{hostile.stranger}/attack", wait_until="commit")
+    page.get_by_role("heading", level=1, name="Let “Claude Code” act for you?").wait_for()
+    address = page.url
+    for key in ("Enter", "Space"):
+        page.keyboard.press(key)
+    assert page.url == address
+    assert page.get_by_role("button", name="Allow").count()
+    assert changes(daemon) == before
+    assert ask(daemon, ("delegations.list", {}))[0]["items"] == []
 
 
 HOSTING = """
