@@ -14,10 +14,13 @@ from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Surface
 from herod.pipeline.result_views import AppView, Key, PeerView, User
 from herod.protocols.decode import convert_params
+from herod.protocols.documents.oauth_metadata import SERVER_PATH
 from herod.scopes.principal import AuthMethod
+from herod_cli.sign_in.sessions import METADATA_PATH
 from support.fake_daemon import APP, KEY, PEER, USER
 
 SOURCES: Final = sorted(Path(herod_cli.__file__).parent.rglob("*.py"))
+ASKING: Final = {"get": "GET", "download": "GET", "post": "POST", "post_form": "POST"}
 CALLS: Final = {"call", "items", "ask"}
 # Operations that have no command, each with its reason.
 WITHOUT: Final = {
@@ -57,6 +60,25 @@ def test_what_is_called_exists() -> None:
     assert [
         (name, word) for name, words in found for word in words if word not in OPERATIONS[name].params.__struct_fields__
     ] == []
+
+
+def asked() -> Iterator[tuple[str, str]]:
+    """Each route that the command's sources ask by its path."""
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ASKING:
+                first = node.args[0] if node.args else None
+                if isinstance(first, ast.Constant) and isinstance(first.value, str) and first.value.startswith("/"):
+                    yield ASKING[node.func.attr], first.value
+
+
+def test_what_is_asked_exists() -> None:
+    """Every route that a command asks by its path is one of an operation, or a document."""
+    found = set(asked())
+    assert found >= {("POST", "/token"), ("POST", "/device_authorization"), ("POST", "/revoke"), ("POST", "/login")}
+    routes = {(route.method, route.path) for one in OPERATIONS.values() for route in one.routes}
+    assert found - routes == set()
+    assert METADATA_PATH == SERVER_PATH
 
 
 def test_every_operation_has_a_command() -> None:

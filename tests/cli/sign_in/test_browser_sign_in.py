@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from herod_cli.sign_in.loopback_listener import CALLBACK_PATH, HOST
 from herod_cli.sign_in.sessions import CLIENT_ID
 from support.fake_daemon import WHOAMI, json_reply
 from support.herod_in_memory import Harness
+from support.real_daemon import environment
+from support.real_daemon import herod as command
 
 Typed = Callable[..., Any]
 
@@ -184,6 +188,16 @@ def test_the_former_session_ends(
     signed_in()
     assert herod("login").code == 0
     assert signing.revoked == ["herod_r_1"]
+
+
+def test_two_at_once(signing: SignInDaemon, browser: Browser, kept: Path, machine: Path) -> None:
+    """Of two sign-ins at once both succeed, the later one is saved, and the other is ended at the daemon."""
+    env = environment(machine, HEROD_URL=signing.daemon.url, BROWSER=os.environ["BROWSER"])
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda _: command("login", env=env), range(2)))
+    assert [done.returncode for done in ended] == [0, 0], ended
+    ((found),) = json.loads(kept.read_text())["sign_ins"].values()
+    assert {found["session"]["refresh_token"], *signing.revoked} == {"herod_r_1", "herod_r_2"}
 
 
 def test_a_disk_that_is_full_at_the_end(
