@@ -9,6 +9,7 @@ import unicodedata
 from typing import Final
 
 from herod.identity.oauth_apps import AppOrigin
+from herod.pipeline.look_alike_letters import ALPHABETS, as_latin, has_look_alikes
 from herod.pipeline.text_normalization import plain_letters
 
 __all__ = ["name_warnings", "shown_name"]
@@ -17,11 +18,6 @@ MAX_SHOWN: Final = 64
 # Unicode's categories of letters, marks, digits and spaces; of the rest only what names have.
 _KEPT: Final = ("L", "M", "Nd", "Zs")
 _PUNCTUATION: Final = frozenset("-_.,:'&+/()!")
-# Letters of other alphabets that look like Latin ones (Unicode TS 39, confusables), in their case-folded form.
-_LOOK_ALIKE: Final = str.maketrans(
-    "аеорсухіјѕԁһӏԛԝьгкмптвнαεορνικτυχγηωβ0135",  # noqa: RUF001 - they are what is looked for
-    "aeopcyxijsdhlqwbrkmntbhaeopviktuxynwboles",
-)
 _CLAIMS: Final = ("verif", "official", "trusted", "secure", "approved", "certified")
 # Latin letters that no language writes names with.
 _SMALL_CAPITAL: Final = "LATIN LETTER SMALL CAPITAL"
@@ -44,8 +40,7 @@ def name_warnings(name: str, origin: AppOrigin) -> list[str]:
     if origin is AppOrigin.REGISTERED:
         return []
     text = unicodedata.normalize("NFKC", shown_name(name)).casefold()
-    replaced = text.translate(_LOOK_ALIKE)
-    plain = plain_letters(replaced)
+    plain = plain_letters(as_latin(text))
     found = []
     own_part = plain.removesuffix(_SERVER_NAME) or plain
     if _OWN_NAME in "".join(letter for letter in own_part if letter.isalnum()):
@@ -55,6 +50,6 @@ def name_warnings(name: str, origin: AppOrigin) -> list[str]:
     letters = {unicodedata.name(letter, "?") for letter in text if letter.isalpha()}
     alphabets = {name.partition(" ")[0] for name in letters}
     has_small_capitals = any(name.startswith(_SMALL_CAPITAL) for name in letters)
-    if len(alphabets) > 1 or (alphabets - {"LATIN"} and replaced != text) or has_small_capitals:
+    if len(alphabets & ALPHABETS) > 1 or has_look_alikes(text) or has_small_capitals:
         found.append("The name has letters that look like others: it may imitate another name.")
     return found

@@ -17,12 +17,15 @@ from herod.credentials.keyring import Purpose
 from herod.credentials.sealing import SealBroken, seal, unseal
 from herod.dashboard.csrf import TICKET
 from herod.identity.runtime_state import Runtime
+from herod.protocols.decode import read_query
 from herod.protocols.http import Request
+from herod_client.core.errors import HerodError
 
 __all__ = [
     "LANDING",
     "LANDING_SECONDS",
     "MAX_LANDING_CHARACTERS",
+    "landing_of",
     "leads_to_consent",
     "open_path",
     "page_to_return_to",
@@ -76,6 +79,14 @@ def leads_to_consent(runtime: Runtime, sealed: str | None, now: int) -> bool:
     """Whether the sealed path is that of a page where a person lets an app act for them: only persons get there."""
     path = open_path(runtime, sealed, now)
     return path is not None and path.partition("?")[0] in (url_for("consent"), url_for("device"))
+
+
+def landing_of(received: Request) -> str | None:
+    """The sealed path in the address of the front page: where the visitor wanted to go."""
+    try:
+        return read_query(received.query).get(LANDING)
+    except HerodError:
+        return None
 
 
 def page_to_return_to(received: Request) -> str | None:

@@ -44,6 +44,9 @@ def test_what_is_shown(name: str, shown: str) -> None:
         ("herød update", [NOT_HEROD]),
         ("ʜᴇʀᴏᴅ update", [NOT_HEROD, LOOK_ALIKE]),
         ("ᴠerified agent", [NOT_VERIFIED, LOOK_ALIKE]),
+        ("エージェントCode", []),
+        ("エージェント 5", []),
+        ("Սlack", [LOOK_ALIKE]),
         ("Łódź façade Ærøskøbing İstanbul", []),
     ],
 )

@@ -9,13 +9,13 @@ from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
 
-from herod.dashboard.landing import LANDING
+from herod.dashboard.landing import LANDING, landing_of
 from herod.dashboard.pipeline_gateway import Gateway, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.sign_in_outcome import opening, refused, signed_in
 from herod.protocols.decode import read_form
 from herod.protocols.http import Request
-from herod_client.core.errors import HerodError, InvalidRequest
+from herod_client.core.errors import HerodError, InvalidRequest, Unavailable
 
 __all__ = ["add_routes", "first_run_page"]
 
@@ -34,8 +34,13 @@ class FirstRunPage:
         self._gateway = gateway
 
     async def show(self) -> Page:
-        """Redirect a reloaded page."""
-        return see_other(url_for("front"))
+        """The form, while there is no admin; a redirect to the first page otherwise."""
+        received = asked()
+        try:
+            status = await self._gateway.call_public("first_admin.status", {}, received.source)
+        except Unavailable:  # creating one would say why
+            return see_other(url_for("front"))
+        return await first_run_page(back=landing_of(received)) if status.is_needed else see_other(url_for("front"))
 
     async def create(self) -> Page:
         """Create the first admin, and sign them in."""
@@ -48,8 +53,9 @@ class FirstRunPage:
             back = fields.pop(LANDING, None)
             opened = await self._create(received, fields)
         except HerodError as error:
-            kept = {"back": back, **{name: fields.get(name, "") for name in ("email", "name")}}
-            return await refused("sign_in.html" if error.reason == "admin_exists" else "first_run.html", error, **kept)
+            kept = {name: fields.get(name, "") for name in ("email", "name")}
+            template = "sign_in.html" if error.reason == "admin_exists" else "first_run.html"
+            return await refused(template, error, back=back, **kept)
         return signed_in(self._gateway, opened, back=back)
 
     async def _create(self, received: Request, fields: dict[str, str]) -> str:
@@ -65,5 +71,5 @@ class FirstRunPage:
 
 
 async def first_run_page(*, back: str | None) -> Page:
-    """The page that says how to create the first admin; it leads on to where its visitor wanted to go."""
+    """The page that says how to create the first admin; then one goes on to `back`, if that is given."""
     return await render("first_run.html", status=HTTPStatus.OK, error=None, email="", name="", back=back)

@@ -11,7 +11,7 @@ from quart import url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import cookie_half, cookie_name
-from herod.dashboard.landing import LANDING
+from herod.dashboard.landing import LANDING, landing_of
 from herod.dashboard.page_security import FORGET_ALL, FORGET_STORAGE, is_framed
 from herod.dashboard.pages.first_run import first_run_page
 from herod.dashboard.pages.second_step import second_step_page
@@ -19,7 +19,7 @@ from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.sign_in_outcome import opening, refused, signed_in
 from herod.identity.credential_types import Bearer
-from herod.protocols.decode import read_form, read_query
+from herod.protocols.decode import read_form
 from herod.protocols.http import Request
 from herod_client.core.errors import HerodError, InvalidRequest, SecondFactorNeeded, Unauthenticated, Unavailable
 
@@ -48,8 +48,8 @@ class SignInPage:
         self._gateway = gateway
 
     async def front(self) -> Page:
-        """The sign-in page; before there is an admin, how to create one."""
-        received, back = asked(), _page_to_go_to()
+        """The sign-in page; before there is an account, how to create the first admin."""
+        received, back = asked(), landing_of(asked())
         if is_framed(received):
             return await framed_page(back=back)
         try:
@@ -57,10 +57,10 @@ class SignInPage:
         except Unavailable:  # signing in will say why
             return await sign_in_page(back=back)
         can_resume = await self._can_resume(received)
-        if status.is_needed:
+        if status.is_needed and not status.has_accounts:
             page = await first_run_page(back=back)
         else:
-            page = await sign_in_page(back=back, can_resume=can_resume)
+            page = await sign_in_page(back=back, can_resume=can_resume, lacks_admin=status.is_needed)
         # Nobody is signed in here since herod's start, so nothing is lost: only service workers, and void proofs.
         if not can_resume and not received.source.secure:
             page.headers["Clear-Site-Data"] = FORGET_STORAGE
@@ -77,7 +77,7 @@ class SignInPage:
 
     async def show(self) -> Page:
         """The sign-in page."""
-        return await sign_in_page(back=_page_to_go_to())
+        return await sign_in_page(back=landing_of(asked()))
 
     async def enter(self) -> Page:
         """Redirect people who type the URL."""
@@ -135,14 +135,6 @@ class SignInPage:
     async def signed_out(self) -> Page:
         """The sign-in page, with a notice that the visitor is signed out."""
         return await sign_in_page(notice="You are signed out.")
-
-
-def _page_to_go_to() -> str | None:
-    """The sealed path in the address: where the visitor wanted to go."""
-    try:
-        return read_query(asked().query).get(LANDING)
-    except HerodError:
-        return None
 
 
 def forget_session(page: Page) -> Page:

@@ -45,9 +45,10 @@ class AskStatus(Params, frozen=True, kw_only=True):
 
 
 class FirstAdminStatus(msgspec.Struct, frozen=True):
-    """Whether there is no enabled admin."""
+    """Whether there is no enabled admin, and whether there are accounts, which may sign in all the same."""
 
     is_needed: bool
+    has_accounts: bool
 
 
 class CreateFirstAdmin(Opening, frozen=True, kw_only=True):
@@ -76,7 +77,8 @@ def make_first_code(runtime: Runtime, *, now: int) -> str:
 @query("first_admin.status", needs=Access.PUBLIC, example={}, surfaces=frozenset({Surface.DASHBOARD}))
 def first_admin_status(store: Store, context: Context, params: AskStatus) -> FirstAdminStatus:
     """Report whether there is no admin yet."""
-    return FirstAdminStatus(is_needed=not has_admin(store, context.runtime, context.process.admins, context.now))
+    is_needed = not has_admin(store, context.runtime, context.process.admins, context.now)
+    return FirstAdminStatus(is_needed=is_needed, has_accounts=store.count(Account) > 0)
 
 
 def _limit(reader: Reader, context: Context, params: CreateFirstAdmin) -> Attempt:

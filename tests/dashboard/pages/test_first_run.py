@@ -162,6 +162,27 @@ async def test_who_counts_as_an_admin(fresh: Harness) -> None:
     assert not await is_needed()
 
 
+async def test_with_accounts_but_no_admin(fresh: Harness) -> None:
+    """Who has an account signs in, and lands where they wanted to go; the page to create an admin is a link away."""
+    back = {"back": "sealed"}
+    first = text(await fresh.request("GET", "/?back=sealed"))
+    assert '<input type="hidden" name="back" value="sealed">' in first
+    assert 'href="/ui/sign-in?back=sealed"' in first
+    await fresh.user(scope="read", email=EMAIL, password=PASSWORD)
+    page = text(await fresh.request("GET", "/?back=sealed"))
+    assert "<h1>Sign in</h1>" in page
+    assert page.count('<input type="hidden" name="back" value="sealed">') >= 2
+    (link,) = re.findall(r'herod has no admin now. Its owner can <a href="([^"]+)">', page)
+    form = text(await fresh.request("GET", link))
+    assert "<h1>Create the first admin</h1>" in form
+    assert '<input type="hidden" name="back" value="sealed">' in form
+    refused = text(await send(fresh, "wrong", **back))
+    assert '<input type="hidden" name="back" value="sealed">' in refused
+    assert (await send(fresh, new_code(fresh), email="admin@example.org")).status == 303
+    assert "no admin" not in text(await fresh.request("GET", "/"))
+    assert (await fresh.request("GET", link)).headers["location"] == "/"
+
+
 async def test_a_taken_email_is_said_before_the_code_is_used(fresh: Harness) -> None:
     """An email in use is reported before the code is consumed."""
     await fresh.user(scope="read", email=EMAIL)
