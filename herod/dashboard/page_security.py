@@ -30,10 +30,20 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
     f"{_FORMS}; frame-ancestors "
 )
+# Passkeys are for our own pages, also where one is in a frame of ours; nothing else that a browser asks people about is
+# used. Names that Chromium knows: it would complain of others.
+_PERMISSIONS: Final = "publickey-credentials-create=(self), publickey-credentials-get=(self), " + ", ".join(
+    f"{name}=()"
+    for name in (
+        "accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid", "magnetometer", "microphone",
+        "midi", "payment", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
+    )
+)  # fmt: skip
 _HEADERS: Final = {
     # Other origins get no referrer, and forms still get their Origin, which `no-referrer` would make "null".
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": _PERMISSIONS,
 }
 _OPENER: Final = "Cross-Origin-Opener-Policy"
 # Neither lets pages of other origins in; what matters is that the two differ.

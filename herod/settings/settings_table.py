@@ -330,7 +330,7 @@ class Settings:
     )
     frame_origins: frozenset[str] = setting(
         WORDS,
-        "Origins whose pages may show the dashboard in a frame, and set its theme.",
+        "Origins whose pages may show herod in a frame, as a link that opens it in a tab, and set the theme.",
         default=(),
         parse=_origins,
         is_flag=False,

@@ -48,6 +48,11 @@ async def test_headers(dashboard: Harness) -> None:
         }  # fmt: skip
         assert headers["cache-control"] == "no-store"
         assert headers["referrer-policy"] == "same-origin"
+        permissions = dict(part.split("=", 1) for part in headers["permissions-policy"].split(", "))
+        passkeys = {"publickey-credentials-create", "publickey-credentials-get"}
+        assert {name for name, origins in permissions.items() if origins == "(self)"} == passkeys
+        assert {permissions[name] for name in set(permissions) - passkeys} == {"()"}
+        assert {"camera", "geolocation", "microphone", "payment", "usb"} <= set(permissions)
         assert headers["cross-origin-resource-policy"] == "same-origin"
         # A window that somebody else opened is cut off from them on its way to the pages of a session.
         is_entry = target != home and (method, target) != ("GET", "/ui/home")

@@ -170,7 +170,7 @@ STEPS: Final[dict[str, tuple[Callable[[Harness], Awaitable[Any]], list[Row]]]] =
         ],
     ),
     "approval asked": (
-        approval(None),
+        approval(""),
         [("approvals.ask", OK, None), ("resources.release", DENIED, "approval_required")],
     ),
     "approved": (approval("approve"), [("approvals.decide", OK, "approved"), ("resources.release", OK, None)]),
