@@ -1,13 +1,12 @@
 """The authorization matrix: every operation, in every protocol, with every kind and state of credential.
 
 The handlers are replaced by a probe that reports its principal, so a cell shows whether the pipeline admits a caller
-and as whom. The expectations are in the tables below, written again by hand, and all protocols must agree.
+and as whom. The expectations are in `authorization_rows.py`, and all protocols must agree.
 """
 
 import dataclasses
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -24,6 +23,7 @@ from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import Account, ApiKey
 from herod.scopes.principal import Peer, Source
+from protocols.authorization_rows import EVERY, PUBLIC, Case, is_admitted, is_an_app
 from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import (
     ADMIN_SOURCE,
@@ -42,99 +42,11 @@ from support.herod_in_memory import (
     open_harness,
 )
 
-# needed scope → all scopes that include it
-PASSES: Final = {
-    "read": {"read", "write", "user", "admin", "owner"},
-    "user": {"user", "admin", "owner"},
-    "admin": {"admin", "owner"},
-}
-PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
-    "session.offer", "session.redeem", "session.status", "first_admin.status", "first_admin.create", "oauth.register",
-    "openid.logout", "openid.sign_out", "oauth.authorize", "oauth.login_required",
-    "session.confirm", "session.passkey", "session.passkey_begin",
-}  # fmt: skip
-AUTHENTICATED: Final = {
-    "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
-    "token.create", "session.create", "session.delete", "token.changes",
-    "session.code", "session.list", "session.end", "session.end_all", "delegations.list", "delegations.get",
-    "delegations.revoke",
-    "session.resume", "approvals.list", "approvals.get",
-    "factors.get",
-}  # fmt: skip
-# only by the session of a person
-PERSON: Final = {
-    "passkeys.begin", "passkeys.enrol", "passkeys.list", "passkeys.rename", "passkeys.delete", "totp.begin",
-    "totp.enable", "totp.disable", "recovery.renew", "oauth.consent", "oauth.allow", "oauth.continue", "oauth.deny",
-    "approvals.decide", "oauth.enter_user_code", "oauth.device", "oauth.device_allow", "oauth.device_deny",
-}  # fmt: skip
-OPENID: Final = {"openid.userinfo"}
-# An app calls them, authenticated as one, and nobody else.
-BY_APPS: Final = {
-    "token.exchange_code", "token.refresh", "oauth.device_authorization", "token.exchange_device_code",
-}  # fmt: skip
-# An app may call them beside others: about its own tokens.
-BY_APPS_TOO: Final = {"token.introspect", "token.revoke"}
-READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
-    "keys.disable", "keys.update",
-}  # fmt: skip
-USER: Final = {
-    "resources.claim", "resources.list", "resources.get", "resources.check", "resources.update", "resources.release",
-}  # fmt: skip
-ADMIN: Final = {
-    "users.list", "users.get", "users.add", "users.delete", "users.scope", "users.update", "users.enable",
-    "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
-    "peers.remove", "backup", "audit.list", "audit.verify", "legacy.status", "legacy.promote",
-    "overview", "attention", "resources.count",
-    "apps.add", "apps.list", "apps.get", "apps.update", "apps.rotate_secret",
-    "apps.enable", "apps.disable", "apps.delete", "factors.reset",
-}  # fmt: skip
-ONLY: Final = {
-    "token.create": {"client_secret", "peer"},
-    "session.create": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
-    "session.delete": {"session"},
-    "session.code": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
-    "session.list": {"session"},
-    "session.resume": {"session"},
-    "session.end": {"session"},
-}
-# denied to requests that a relay passed on
-ONLY_DIRECT: Final = {"oauth.register"}
-# denied to user keys and to everything created with one
-NOT_BY_USER_KEYS: Final = {
-    "keys.create", "keys.delete", "keys.rotate", "keys.enable", "keys.disable", "keys.update", "auth.create_key",
-    "auth.remove_key", "legacy.promote",
-}  # fmt: skip
-# denied to the tokens of apps that act for an account
-NOT_BY_APPS: Final = {
-    "users.add", "users.delete", "users.disable", "users.enable", "users.scope", "users.update", "users.password",
-    "users.rotate_secret", "keys.create", "keys.delete", "keys.disable", "keys.enable", "keys.rotate", "keys.update",
-    "auth.create_key", "auth.remove_key", "peers.allow", "peers.remove", "legacy.promote", "token.create",
-    "session.create", "session.delete", "session.code", "session.end", "session.end_all", "apps.add", "apps.update",
-    "apps.rotate_secret", "apps.enable", "apps.disable", "apps.delete", "delegations.revoke",
-    "factors.reset", "backup",
-}  # fmt: skip
-# refused to them until their person has approved the call
-APPROVED: Final = {"resources.update", "resources.release"}
-RELAYED: Final = {"x-forwarded-for", "via", "forwarded"}
 # Cases that are the local admin, whom MCP does not accept.
 LOCAL_ADMIN: Final = {"local admin", "root with the cookie"}
 PEER_UID: Final = 4242
 # seconds after which a credential expires; a client secret does not
 ENDS: Final = {"jwt": 3600, "user_key": 600, "session": 12 * 3600, "client_secret": 12 * 3600}
-
-
-@dataclass(frozen=True)
-class Case:
-    """A credential as sent, `later` seconds after its creation; `scope` is None if it is refused."""
-
-    kind: str
-    state: str
-    headers: Mapping[str, str]
-    scope: str | None
-    networks: tuple[str, ...] = ("*",)
-    source: Source = TCP
-    later: int = 0
-    made_with: str = ""
 
 
 class Reached(msgspec.Struct):
@@ -173,38 +85,7 @@ PROBED: Final = {
 
 def test_the_tables_name_every_operation() -> None:
     """An operation without a row in these tables fails the build."""
-    assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | OPENID | PERSON | BY_APPS | READ | USER | ADMIN
-
-
-def _is_admitted(name: str, case: Case) -> bool:
-    if name in ONLY_DIRECT and RELAYED & case.headers.keys():
-        return False
-    if name in PUBLIC:
-        return True
-    if name in BY_APPS or case.kind == "app":
-        return _is_an_app(case) and name in BY_APPS | BY_APPS_TOO
-    if case.scope is not None and name in PERSON:
-        return (case.kind, case.made_with) == ("session", "password")
-    if case.scope is None or (name in ONLY and case.kind not in ONLY[name]) or _is_narrower(name, case):
-        return False
-    if name in OPENID:
-        return case.state == "openid"
-    if name in READ:
-        return case.scope in PASSES["read"]
-    if name in USER:
-        return case.scope in PASSES["user"]
-    return name in AUTHENTICATED or case.scope in PASSES["admin"]
-
-
-def _is_narrower(name: str, case: Case) -> bool:
-    """Whether the credential may not call it although its scope would do."""
-    is_by_user_key = "user_key" in {case.kind, case.made_with}
-    is_by_app = case.made_with == "delegation"
-    return (name in NOT_BY_USER_KEYS and is_by_user_key) or (name in NOT_BY_APPS | APPROVED and is_by_app)
-
-
-def _is_an_app(case: Case) -> bool:
-    return case.kind == "app" and case.state != "wrong secret"
+    assert set(OPERATIONS) == EVERY
 
 
 def _session_headers(cookie: SessionCookie) -> dict[str, str]:
@@ -481,8 +362,8 @@ async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> 
                 assert cell == ("refused", 401), (case, cell)
         assert len(set(cells.values())) <= 1, (case, cells)
         for cell in cells.values():
-            if not _is_admitted(name, case):
-                is_known = case.scope is not None or name in PUBLIC or (name == "token.create" and _is_an_app(case))
+            if not is_admitted(name, case):
+                is_known = case.scope is not None or name in PUBLIC or (name == "token.create" and is_an_app(case))
                 assert cell == ("refused", 403 if is_known else 401), (case, cell)
             elif case.kind == "app" and name not in PUBLIC:
                 assert cell[2:] == ("app", "", ())
