@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from herod_cli.commands import login as login_command
 from herod_cli.main import main
 from herod_cli.shared.cli_version import cli_version
 from herod_cli.sign_in import password_sign_in
@@ -151,7 +152,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def sit(*answers: str, confirms: bool = True) -> None:
         waiting = iter(answers)
         monkeypatch.setattr("herod_cli.shared.secret_files.has_terminal", lambda: True)
-        monkeypatch.setattr("herod_cli.commands.login.has_terminal", lambda: True)
+        monkeypatch.setattr(login_command, "has_terminal", lambda: True)
         monkeypatch.setattr(password_sign_in, "has_terminal", lambda: True)
         monkeypatch.setattr("getpass.getpass", lambda _: next(waiting))
 
