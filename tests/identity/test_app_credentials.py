@@ -21,7 +21,7 @@ from herod.records import App
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Principal, PrincipalKind
 from herod.store.store_interface import Store, Writer
-from herod_client.core.errors import BadCredentials
+from herod_client.core.errors import BadCredentials, CeilingExceeded
 from herod_client.core.key_format import new_client_secret
 from support.herod_in_memory import NOW, TCP, Harness
 
@@ -133,7 +133,7 @@ async def test_registered_app(harness: Harness) -> None:
 
 
 async def test_no_other_operation_takes_an_app(harness: Harness) -> None:
-    """Every operation that needs a credential refuses an app's as unknown, whatever it needs."""
+    """Every operation that needs a credential refuses an app's as unknown, whatever it needs; `/token` as its own."""
     keyring = harness.store.keyring
     client_id = seal_client_id(keyring, CONFIDENTIAL)
     basic = Basic(client_id, dynamic_secret(keyring, client_id))
@@ -142,8 +142,11 @@ async def test_no_other_operation_takes_an_app(harness: Harness) -> None:
     assert len(asked) > 50
     for operation in asked:
         params = msgspec.convert(dict(operation.example), operation.params)
+        error, told = (
+            (CeilingExceeded, "only for a person") if operation.form else (BadCredentials, "no access of its own")
+        )
         for presented in (basic, public):
-            with pytest.raises(BadCredentials, match="no access of its own"):
+            with pytest.raises(error, match=told):
                 await harness.pipeline.call(operation, params, presented, TCP)
 
 
