@@ -8,9 +8,7 @@ Must never take a token, a key or a secret for a person, whatever it may do.
 
 from typing import Final
 
-from herod.identity.runtime_state import Runtime
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
-from herod.store.store_interface import Reader
 
 __all__ = ["RECENT_SECONDS", "is_person"]
 
@@ -20,7 +18,7 @@ RECENT_SECONDS: Final = 300
 _BY_PERSONS: Final = frozenset({AuthMethod.PASSWORD, AuthMethod.PASSKEY})
 
 
-def is_person(reader: Reader, runtime: Runtime, principal: Principal) -> bool:
+def is_person(principal: Principal) -> bool:
     """Whether the principal is the session of a person who signed in themselves."""
     return (
         principal.kind is PrincipalKind.ACCOUNT

@@ -162,7 +162,7 @@ def check_fresh(context: Context, operation: Operation) -> None:
         )
 
 
-def check_person(reader: Reader, context: Context, operation: Operation) -> None:
+def check_person(context: Context, operation: Operation) -> None:
     """Refuse what only a person does to a session that no person opened, or opened too long ago.
 
     By the table: an operation's `person`. A menu shows them all the same, since signing in cures it.
@@ -175,7 +175,7 @@ def check_person(reader: Reader, context: Context, operation: Operation) -> None
         return
     principal = context.principal
     is_enrolling = principal.lacks_factor and operation.enrols
-    if not is_enrolling and not is_person(reader, context.runtime, principal):
+    if not is_enrolling and not is_person(principal):
         raise PersonNeeded(
             "Only a person may do this: sign in with a passkey, or with your email and password.",
             reason="person_needed",
@@ -207,7 +207,7 @@ def check_own_sign_in(reader: Reader, context: Context, account: Account, limit:
         )
     config = context.runtime.config
     has_factor = has_second_factor(reader, account.id) or must_have_second_factor(config, account)
-    if has_factor and not is_person(reader, context.runtime, principal):
+    if has_factor and not is_person(principal):
         raise PersonNeeded(
             "Your account has a second factor: sign in to the dashboard with it to change your password or client "
             "secret.",

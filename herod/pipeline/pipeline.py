@@ -38,7 +38,7 @@ from herod.records import Account, ApiKey, Approval
 from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.owned_records import delete_delegations
-from herod.store.store_interface import Health, Page, Reader, Store, Writer, in_force_until_restart
+from herod.store.store_interface import Health, Page, Store, Writer, in_force_until_restart
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, legacy_counters
 from herod.throttle.source_shares import share_of
@@ -99,7 +99,7 @@ class Pipeline:
         try:
             check_direct(context, operation)
             if operation.needs is not Access.PUBLIC:
-                self._admit(self.store, context, operation, self._identify(context, presented))
+                self._admit(context, operation, self._identify(context, presented))
             if context.principal is not ANONYMOUS:
                 note_use(self.store, context, context.principal)
             if operation.verifies is not None:
@@ -162,7 +162,7 @@ class Pipeline:
         try:
             context.principal = principal = self._identify(context, presented)
             if len(operations) == 1 or not admitted(context, operations):
-                self._admit(self.store, context, operations[0], principal)
+                self._admit(context, operations[0], principal)
         except (Unauthenticated, PermissionDenied, RateLimited) as error:
             self._note(error, operations[0], context, presented)
             raise
@@ -177,7 +177,7 @@ class Pipeline:
         """
         context = self._context(source)
         context.principal = self._identify(context, presented)
-        check_person(self.store, context, operation)
+        check_person(context, operation)
         check_fresh(context, operation)
 
     def note_refused_request(self, source: Source, reason: str) -> None:
@@ -260,7 +260,7 @@ class Pipeline:
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
     ) -> Approval:
         context.now = self._clock()
-        self._admit(tx, context, operation, identify(tx, self.runtime, presented, context.source, context.now))
+        self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
         before = tx.revision
         record = find_target(tx, context, operation.target, params) if isinstance(operation.target, Target) else None
         approval = ask_for_approval(tx, context, operation, params, record)
@@ -291,7 +291,7 @@ class Pipeline:
         result = await wait(self.store, context, params)
         if operation.needs is not Access.PUBLIC:  # the caller may have lost access meanwhile
             context.now = self._clock()
-            self._admit(self.store, context, operation, self._identify(context, presented))
+            self._admit(context, operation, self._identify(context, presented))
         return result
 
     async def _change(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
@@ -331,7 +331,7 @@ class Pipeline:
     ) -> Any:
         context.now = self._clock()  # slow work and the writer's queue have taken time
         if operation.needs is not Access.PUBLIC:
-            self._admit(tx, context, operation, identify(tx, self.runtime, presented, context.source, context.now))
+            self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
         before = tx.revision
         result = self._issue(tx, context, operation, params)
         has_changed = tx.revision != before
@@ -400,7 +400,7 @@ class Pipeline:
         context = self._context(source)
         try:
             check_direct(context, operation)
-            self._admit(self.store, context, operation, self._identify(context, presented))
+            self._admit(context, operation, self._identify(context, presented))
         except (Unauthenticated, PermissionDenied, RateLimited) as error:
             self._note(error, operation, context, presented)
             raise
@@ -425,11 +425,11 @@ class Pipeline:
         self.attempts.check(*counters, now=context.now)
         return principal
 
-    def _admit(self, reader: Reader, context: Context, operation: Operation, principal: Principal) -> None:
+    def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
         """Authorize, or raise."""
         context.principal = principal
         admit(context, operation)
-        check_person(reader, context, operation)
+        check_person(context, operation)
         check_fresh(context, operation)
 
     def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:

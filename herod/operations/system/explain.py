@@ -88,7 +88,7 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
         try:
             asked = msgspec.structs.replace(context, principal=principal)
             admit(asked, operation, network=params.network)
-            check_person(reader, asked, operation)
+            check_person(asked, operation)
         except HerodError as error:
             return Explanation(
                 allowed=False, reason=error.reason, missing=getattr(error, "missing", None), hint=error.hint

@@ -43,7 +43,7 @@ async def learn_app(
         is_out_of_date(runtime, app, redirect_uri) if grant is None else lacks_grant(runtime, app, grant)
     ):
         return app
-    if not is_person(reader, runtime, context.principal):
+    if not is_person(context.principal):
         raise RuntimeError("only a person who has signed in lets herod fetch a document")
     url = parse_client_url(client_id, runtime.config.own_origins)
     assert url is not None  # noqa: S101 - `find_app` has read it
