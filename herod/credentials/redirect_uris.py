@@ -97,6 +97,11 @@ class RedirectUri(msgspec.Struct, frozen=True, kw_only=True):
         return self.host in LOOPBACK_NAMES or self.host.startswith("127.") or self.host.endswith(".localhost")
 
     @property
+    def is_for_anybody(self) -> bool:
+        """Whether an app for which nobody vouches may register it."""
+        return self.kind in (RedirectKind.HTTPS, RedirectKind.LOOPBACK)
+
+    @property
     def is_private_use(self) -> bool:
         """Whether the operating system chooses the program that gets it, by its scheme (RFC 8252, section 7.1)."""
         return self.kind is RedirectKind.PRIVATE_USE

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from herod.dashboard.grant_forms import given_networks, given_scope, scopes_to_give
 from herod.dashboard.pipeline_gateway import Gateway, Visit
+from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from herod.pipeline.result_views import AppView
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import OWNER
@@ -23,8 +24,7 @@ PKCE: Final = (
 ALGORITHMS: Final = (("RS256", "RS256: every library reads it"), ("ES256", "ES256"), ("EdDSA", "EdDSA"))
 CONSENTS: Final = (("yes", "Only once for the same"), ("no", "Each time"))
 NEW_CONSENTS: Final = (("", "Only once for the same, where that is safe"), *CONSENTS)
-CODE_GRANTS: Final = ("authorization_code", "refresh_token")
-DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+CODE_GRANTS: Final = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 MAX_LINES: Final = 100
 
 
@@ -56,7 +56,7 @@ def given_app(fields: Mapping[str, str], grants: Sequence[str] = CODE_GRANTS) ->
         InvalidRequest: no scope is ticked, or there are too many lines.
     """
     redirects = lines(fields.get("redirects", ""))
-    kept = [name for name in grants if name not in (CODE_GRANTS[0], DEVICE_GRANT)]
+    kept = [name for name in grants if name not in (AUTHORIZATION_CODE, DEVICE_CODE)]
     consent = fields.get("consent", "")
     return {
         "name": fields.get("name") or " ",  # refused by the operation, with the reason
@@ -65,9 +65,9 @@ def given_app(fields: Mapping[str, str], grants: Sequence[str] = CODE_GRANTS) ->
         "scope": given_scope(fields),
         "networks": given_networks(fields),
         "grants": [
-            *([CODE_GRANTS[0]] if redirects or "device" not in fields else []),
+            *([AUTHORIZATION_CODE] if redirects or "device" not in fields else []),
             *kept,
-            *([DEVICE_GRANT] if "device" in fields else []),
+            *([DEVICE_CODE] if "device" in fields else []),
         ],
         "pkce": fields.get("pkce"),
         "id_token_algorithm": fields.get("algorithm"),
@@ -81,7 +81,7 @@ def given_app(fields: Mapping[str, str], grants: Sequence[str] = CODE_GRANTS) ->
 def fields_of(app: AppView) -> dict[str, str]:
     """The form as it shows an app."""
     ticked = {
-        "device": DEVICE_GRANT in app.grants,
+        "device": DEVICE_CODE in app.grants,
         "admit": app.admit_unconfirmed,
         "emails": app.send_unconfirmed_email,
         "expand": app.expand_scope,

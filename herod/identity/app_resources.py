@@ -10,10 +10,10 @@ from typing import Final
 from herod.identity.config import Config
 from herod.identity.own_resources import canonical_resource, own_resource
 from herod_client.core.errors import InvalidTarget
+from herod_client.core.resource_indicators import MAX_RESOURCE_CHARS
 
-__all__ = ["MAX_RESOURCE_CHARS", "app_resource"]
+__all__ = ["app_resource"]
 
-MAX_RESOURCE_CHARS: Final = 512
 # An origin on loopback, in the one way in which browsers write it, and a path without dot segments or encodings.
 _LOOPBACK: Final = re.compile(
     r"(?P<origin>https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[1-9][0-9]{0,4})?)(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*/?\Z"

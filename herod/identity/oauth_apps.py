@@ -12,6 +12,7 @@ import msgspec
 
 from herod.credentials.dynamic_client_ids import DynamicApp, looks_dynamic, open_client_id
 from herod.identity.client_documents import parse_client_url, shipped_document
+from herod.identity.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
 from herod.identity.registered_apps import registered_app
 from herod.identity.runtime_state import Runtime
 from herod.records import App
@@ -60,7 +61,7 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     origin: AppOrigin
     redirect_uris: tuple[str, ...]
-    grants: tuple[str, ...] = ("authorization_code", "refresh_token")
+    grants: tuple[str, ...] = (AUTHORIZATION_CODE, REFRESH_TOKEN)
     auth_method: str = NO_SECRET
     scope: tuple[str, ...] | None = None
     networks: tuple[str, ...] = ("*",)

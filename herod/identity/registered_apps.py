@@ -2,18 +2,17 @@
 
 from typing import Final
 
+from herod.identity.grant_types import GRANT_TYPES
 from herod.identity.runtime_state import Runtime
 from herod.records import App
 from herod.store.store_interface import Reader
 from herod_client.core.grants import Grant
 from herod_client.core.scope_graph import OWNER
 
-__all__ = ["DEVICE_CODE", "HEROD_CLI", "app_grant", "built_in_apps", "is_built_in", "registered_app"]
+__all__ = ["HEROD_CLI", "app_grant", "built_in_apps", "is_built_in", "registered_app"]
 
 HEROD_CLI: Final = "herod-cli"
 """The client_id of the `herod` command, with which `herod login` signs a person in."""
-DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
-"""The grant type of RFC 8628."""
 
 
 def built_in_apps(runtime: Runtime) -> tuple[App, ...]:
@@ -27,7 +26,7 @@ def built_in_apps(runtime: Runtime) -> tuple[App, ...]:
             creator=HEROD_CLI,
             redirect_uris=("http://127.0.0.1/callback", "http://localhost/callback"),
             scope=graph.names(graph.mask((OWNER,)) & ~graph.bit(OWNER)),
-            grants=("authorization_code", "refresh_token", DEVICE_CODE),
+            grants=GRANT_TYPES,
             remembers_consent=False,  # any program on the machine can say that it is this one (RFC 8252, section 8.6)
             admits_unconfirmed=True,
         ),

@@ -8,8 +8,8 @@ from herod.identity.client_documents import ClientDocument, DocumentCache, parse
 from herod.identity.client_documents.document_cache import MAX_DOCUMENTS
 from herod.identity.client_documents.shipped_documents import DOCUMENTS
 from herod.identity.credential_types import Basic, PublicClient
+from herod.identity.grant_types import DEVICE_CODE
 from herod.identity.oauth_apps import AppOrigin, find_app
-from herod.identity.registered_apps import DEVICE_CODE
 from herod.scopes.principal import PrincipalKind
 from herod_client.core.errors import BadCredentials, InvalidRequest
 from identity.test_app_credentials import app_probe

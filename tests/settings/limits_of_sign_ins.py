@@ -15,7 +15,7 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "seconds after a sign-in in which the dashboard gives lasting access without another one": (
             "herod.pipeline.admission:FRESH_SECONDS"
         ),
-        "seconds after a sign-in in which one sets a password or client secret, approves and enrols": (
+        "seconds after a sign-in in which one changes ways to sign in, approves, and lets an app act as an admin": (
             "herod.identity.persons:RECENT_SECONDS"
         ),
         "seconds that an app's call waits for its person, and in which the app may repeat one that was approved": (
@@ -74,9 +74,6 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "characters of such a request while the browser carries it": (
             "herod.operations.oauth.authorization_requests:MAX_REQUEST_CHARS"
         ),
-        "seconds since the sign-in of a person who lets an app act as an admin": (
-            "herod.operations.oauth.consent_offers:ADMIN_SIGN_IN_SECONDS"
-        ),
         "seconds that an app stays connected": ("herod.operations.oauth.consent_choices:DELEGATION_SECONDS"),
         "seconds that an authorization code is valid": ("herod.operations.oauth.authorization_codes:CODE_SECONDS"),
         "codes of one connected app, used ones included; the oldest goes": (
@@ -113,7 +110,6 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "characters of a request for a device while the browser carries it": (
             "herod.operations.oauth.device_consent:MAX_REQUEST_CHARS"
         ),
-        "characters of a resource that an app asks for": "herod.identity.app_resources:MAX_RESOURCE_CHARS",
         "characters of an app's name on the consent page": "herod.dashboard.app_names:MAX_SHOWN",
     },
     "Documents of apps": {
@@ -218,8 +214,5 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
             "herod.operations.factors.unfinished_sign_ins:MAX_SEALED_CHARS"
         ),
         "characters of a passkey's transports": "herod.operations.factors.own_passkeys:MAX_TRANSPORTS",
-        "seconds that a sign-in may be old when one changes what one signs in with": (
-            "herod.operations.factors.factor_state:FACTOR_SECONDS"
-        ),
     },
 }

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from herod.identity.client_documents.document_cache import ClientDocument
+from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 
 __all__ = ["shipped_document"]
 
-CODE_AND_REFRESH: Final = ("authorization_code", "refresh_token")
+CODE_AND_REFRESH: Final = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 SEPTEMBER_8: Final = 1_788_825_600  # 2026-09-08
 SEPTEMBER_7: Final = 1_788_739_200  # 2026-09-07
 
@@ -28,7 +29,7 @@ DOCUMENTS: Final[Mapping[str, ClientDocument]] = {
     "https://vscode.dev/oauth/client-metadata.json": ClientDocument(
         name="Visual Studio Code",
         redirect_uris=("http://127.0.0.1:33418/", "https://vscode.dev/redirect"),
-        grants=(*CODE_AND_REFRESH, "urn:ietf:params:oauth:grant-type:device_code"),
+        grants=(*CODE_AND_REFRESH, DEVICE_CODE),
         at=SEPTEMBER_8,
     ),
     # For authorization servers that send `iss` (RFC 9207).

@@ -5,7 +5,8 @@ from typing import Annotated, Final, Literal, get_args
 import msgspec
 
 from herod.credentials.redirect_uris import MAX_REDIRECT_CHARS
-from herod.operations.apps.registration_rules import AUTHORIZATION_CODE, MAX_ADDRESSES, REFRESH_TOKEN
+from herod.identity.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
+from herod.operations.apps.registration_rules import MAX_ADDRESSES
 from herod.pipeline.operation_definition import Params
 from herod.pipeline.parameter_types import AppId, AppName, Cursor, Limit, NetworkNames, Scope
 from herod.store.store_interface import MAX_PAGE

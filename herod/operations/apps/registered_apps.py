@@ -11,11 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from herod.identity.app_credentials import hash_app_secret
-from herod.identity.registered_apps import DEVICE_CODE, built_in_apps, is_built_in
+from herod.identity.grant_types import GRANT_TYPES
+from herod.identity.registered_apps import built_in_apps, is_built_in
 from herod.operations.apps.app_parameters import AddApp, AppRef, ListApps, UpdateApp
 from herod.operations.apps.registration_rules import (
-    AUTHORIZATION_CODE,
-    REFRESH_TOKEN,
     app_scope,
     can_remember_consent,
     check_app,
@@ -266,7 +265,7 @@ def _addresses(context: Context, texts: list[str], what: str) -> tuple[str, ...]
 
 def _grants(names: Sequence[str]) -> tuple[str, ...]:
     """Each once, in their usual order."""
-    return tuple(name for name in (AUTHORIZATION_CODE, REFRESH_TOKEN, DEVICE_CODE) if name in names)
+    return tuple(name for name in GRANT_TYPES if name in names)
 
 
 def _put(tx: Writer, context: Context, app: App, *, is_on: bool = False) -> AppView:

@@ -14,8 +14,9 @@ from herod.credentials.redirect_uris import (
     parse_redirect_uri,
     refuse_own_origin,
 )
+from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE
 from herod.identity.openid_scopes import OPENID_SCOPES
-from herod.identity.registered_apps import DEVICE_CODE, built_in_apps
+from herod.identity.registered_apps import built_in_apps
 from herod.identity.runtime_state import Runtime
 from herod.records import App
 from herod.store.store_interface import Reader
@@ -23,9 +24,7 @@ from herod_client.core.errors import Conflict, InvalidRequest
 from herod_client.core.scope_graph import OWNER, ScopeGraph
 
 __all__ = [
-    "AUTHORIZATION_CODE",
     "MAX_ADDRESSES",
-    "REFRESH_TOKEN",
     "app_scope",
     "can_remember_consent",
     "check_app",
@@ -38,8 +37,6 @@ MAX_ADDRESSES: Final = 16  # redirect URIs of an app, and as many post-logout UR
 SHOWN: Final = 64  # characters of a URI in a message
 # What is meant for `https://HOST:PORT/…` and has no scheme.
 HOST_AND_PORT: Final = re.compile(r"[^:/?]+:[0-9]{1,5}(?:[/?]|\Z)")
-AUTHORIZATION_CODE: Final = "authorization_code"
-REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - a grant type
 
 
 def parse_addresses(texts: Sequence[str], own_origins: Collection[str], what: str) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from typing import Annotated
 import msgspec
 
 from herod.credentials.totp import new_totp_secret, totp_address, totp_secret_text, totp_step
+from herod.identity.persons import RECENT_SECONDS
 from herod.identity.second_factors import has_second_factor
 from herod.operations.factors.factor_state import (
-    FACTOR_SECONDS,
     OWN_ACCOUNT,
     Factors,
     SetUp,
@@ -76,7 +76,7 @@ class NewCodes(msgspec.Struct, frozen=True):
 @query(
     "totp.begin",
     needs=Access.AUTHENTICATED,
-    person=FACTOR_SECONDS,
+    person=RECENT_SECONDS,
     enrols=True,
     example={},
     http=("POST /api/v1/account/totp/begin",),
@@ -99,7 +99,7 @@ def totp_begin(reader: Reader, context: Context, params: BeginTotp) -> TotpSetup
     gives=GivesNothing("a code opens nothing without the password"),
     issues=True,
     needs=Access.AUTHENTICATED,
-    person=FACTOR_SECONDS,
+    person=RECENT_SECONDS,
     enrols=True,
     target=OWN_ACCOUNT,
     example={"setup": "A" * 64, "otp": EXAMPLE_OTP},
@@ -134,7 +134,7 @@ def totp_enable(tx: Writer, context: Context, params: EnableTotp, account: Accou
     credential=True,
     gives=GivesNothing("takes a way to sign in away"),
     needs=Access.AUTHENTICATED,
-    person=FACTOR_SECONDS,
+    person=RECENT_SECONDS,
     target=OWN_ACCOUNT,
     example={},
     http=("DELETE /api/v1/account/totp",),
@@ -154,7 +154,7 @@ def totp_disable(tx: Writer, context: Context, params: NoParams, account: Accoun
     gives=GivesNothing("a code opens nothing without the password"),
     issues=True,
     needs=Access.AUTHENTICATED,
-    person=FACTOR_SECONDS,
+    person=RECENT_SECONDS,
     target=OWN_ACCOUNT,
     example={},
     http=("POST /api/v1/account/recovery-codes",),

@@ -17,7 +17,6 @@ from herod.store.store_interface import Reader, Writer
 from herod_client.core.errors import Conflict, NotFound
 
 __all__ = [
-    "FACTOR_SECONDS",
     "Factors",
     "PasskeyView",
     "SetUp",
@@ -28,9 +27,6 @@ __all__ = [
     "passkey_view",
     "set_up",
 ]
-
-# A sign-in may be so many seconds old when one changes what one signs in with.
-FACTOR_SECONDS: Final = 300
 
 
 class PasskeyView(msgspec.Struct, frozen=True):

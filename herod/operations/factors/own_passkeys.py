@@ -10,10 +10,10 @@ import msgspec
 
 from herod.credentials.challenges import ChallengeFor, new_user_handle
 from herod.credentials.passkeys import ALGORITHMS, passkey_id, read_registration, verify_registration
+from herod.identity.persons import RECENT_SECONDS
 from herod.identity.second_factors import has_second_factor
 from herod.operations.factors.asked_challenges import BrowserPart, ask, party_of, shown, use_challenge
 from herod.operations.factors.factor_state import (
-    FACTOR_SECONDS,
     OWN_ACCOUNT,
     Factors,
     PasskeyView,
@@ -109,7 +109,7 @@ OWN_PASSKEY: Final = Target(
 @query(
     "passkeys.begin",
     needs=Access.AUTHENTICATED,
-    person=FACTOR_SECONDS,
+    person=RECENT_SECONDS,
     enrols=True,
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
@@ -134,7 +134,7 @@ def passkeys_begin(reader: Reader, context: Context, params: NoParams) -> EnrolO
     gives=GivesNothing("a passkey signs in as the account that enrols it in person, and no more"),
     issues=True,
     needs=Access.AUTHENTICATED,
-    person=FACTOR_SECONDS,
+    person=RECENT_SECONDS,
     enrols=True,
     target=OWN_ACCOUNT,
     example={"name": "laptop", "client_data": EXAMPLE_PART, "attestation": EXAMPLE_PART},
@@ -191,7 +191,7 @@ def passkeys_list(reader: Reader, context: Context, params: NoParams) -> Page[Pa
     credential=True,
     gives=GivesNothing("a name opens nothing"),
     needs=Access.AUTHENTICATED,
-    person=FACTOR_SECONDS,
+    person=RECENT_SECONDS,
     target=OWN_PASSKEY,
     example={"id": EXAMPLE_PASSKEY, "name": "old laptop"},
     http=("PATCH /api/v1/account/passkeys/{id}",),
@@ -209,7 +209,7 @@ def passkeys_rename(tx: Writer, context: Context, params: RenamePasskey, passkey
     credential=True,
     gives=GivesNothing("takes a way to sign in away"),
     needs=Access.AUTHENTICATED,
-    person=FACTOR_SECONDS,
+    person=RECENT_SECONDS,
     target=OWN_PASSKEY,
     example={"id": EXAMPLE_PASSKEY},
     http=("DELETE /api/v1/account/passkeys/{id}",),

@@ -6,13 +6,13 @@
 import re
 from typing import Final
 
+from herod.identity.grant_types import AUTHORIZATION_CODE
 from herod.identity.oauth_apps import OAuthApp
 from herod.operations.oauth.code_challenges import is_challenge
 from herod.pipeline.operation_definition import Params
 
-__all__ = ["AUTHORIZATION_CODE", "NO_GRANT", "PROMPTS", "Authorize", "parameter_fault"]
+__all__ = ["NO_GRANT", "PROMPTS", "Authorize", "parameter_fault"]
 
-AUTHORIZATION_CODE: Final = "authorization_code"
 NO_GRANT: Final = "The app did not register the grant type authorization_code."
 PROMPTS: Final = frozenset({"none", "login", "consent"})
 IGNORED_PROMPTS: Final = frozenset({"select_account", "create"})

@@ -17,11 +17,12 @@ import msgspec
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.redirect_uris import RedirectUri, asked_redirect
 from herod.credentials.sealing import SealBroken, seal, unseal
+from herod.identity.grant_types import AUTHORIZATION_CODE
 from herod.identity.oauth_apps import OAuthApp, find_app
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.asked_access import AskedAccess, read_access
 from herod.operations.oauth.authorization_answers import RefusedRequest, answer_app
-from herod.operations.oauth.authorization_parameters import AUTHORIZATION_CODE, NO_GRANT, PROMPTS, Authorize
+from herod.operations.oauth.authorization_parameters import NO_GRANT, PROMPTS, Authorize
 from herod.pipeline.client_documents.learning_apps import is_out_of_date
 from herod.store.store_interface import Reader
 from herod_client.core.errors import InvalidRequest, InvalidScope, InvalidTarget

@@ -10,8 +10,9 @@ import msgspec
 from herod.identity.oauth_apps import AppOrigin
 from herod.identity.openid_scopes import OFFLINE_ACCESS, OPENID
 from herod.identity.own_resources import OwnResource, own_resource
+from herod.identity.persons import RECENT_SECONDS
 from herod.operations.oauth.asked_access import AskedAccess
-from herod.operations.oauth.consent_offers import ADMIN_SIGN_IN_SECONDS, Offer, is_recent, lets_admin
+from herod.operations.oauth.consent_offers import Offer, is_recent, lets_admin
 from herod.pipeline.admission import SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import Context, Time
 from herod.pipeline.quotas import Quota, check_quota
@@ -155,7 +156,7 @@ def ticked_scope(context: Context, offer: Offer[AskedAccess], text: str) -> tupl
         raise InvalidRequest("Tick what the app may do, or deny it.", reason="nothing_ticked")
     if lets_admin(context, ticked) and not is_recent(context):
         raise too_old(
-            f"To let an app act as an admin, you must have signed in within the last {ADMIN_SIGN_IN_SECONDS // 60} "
+            f"To let an app act as an admin, you must have signed in within the last {RECENT_SECONDS // 60} "
             "minutes: sign in again."
         )
     return ticked

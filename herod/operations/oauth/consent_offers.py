@@ -4,12 +4,13 @@ The rules of who is asked, when, and about how much. Must never offer more than 
 may be given and than it asked for, and never `owner`.
 """
 
-from typing import Final, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
 from herod.identity.effective_principals import is_delegation_live
 from herod.identity.oauth_apps import AppOrigin
+from herod.identity.persons import RECENT_SECONDS
 from herod.operations.oauth.asked_access import AskedAccess
 from herod.operations.oauth.authorization_answers import Redirection, answer_app
 from herod.operations.oauth.authorization_requests import AuthorizationRequest, open_request, read_request
@@ -18,10 +19,8 @@ from herod.records import Account, Delegation
 from herod.store.store_interface import Reader
 from herod_client.core.scope_graph import ADMIN, OWNER
 
-__all__ = ["ADMIN_SIGN_IN_SECONDS", "Offer", "Step", "is_recent", "lets_admin", "make_offer", "next_step", "read_offer"]
+__all__ = ["Offer", "Step", "is_recent", "lets_admin", "make_offer", "next_step", "read_offer"]
 
-# How recent a sign-in must be to delegate `admin`.
-ADMIN_SIGN_IN_SECONDS: Final = 300
 
 A = TypeVar("A", bound=AskedAccess)
 A_co = TypeVar("A_co", bound=AskedAccess, covariant=True)
@@ -149,4 +148,4 @@ def lets_admin(context: Context, scope: tuple[str, ...]) -> bool:
 
 def is_recent(context: Context) -> bool:
     """Whether the calling person signed in recently enough for `admin`."""
-    return context.now - (context.principal.signed_in_at or 0) <= ADMIN_SIGN_IN_SECONDS
+    return context.now - (context.principal.signed_in_at or 0) <= RECENT_SECONDS

@@ -11,8 +11,8 @@ from collections import Counter
 from typing import Final
 
 from herod.credentials.keyring import Purpose
+from herod.identity.grant_types import DEVICE_CODE
 from herod.identity.oauth_apps import OAuthApp
-from herod.identity.registered_apps import DEVICE_CODE
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.client_documents.learning_apps import may_say_more
 from herod.records import DeviceCode

@@ -15,8 +15,8 @@ import msgspec
 from herod.credentials.keyring import Purpose
 from herod.credentials.sealing import SealBroken, seal, unseal
 from herod.identity.app_credentials import app_principal
+from herod.identity.grant_types import DEVICE_CODE
 from herod.identity.oauth_apps import OAuthApp, find_app
-from herod.identity.registered_apps import DEVICE_CODE
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.asked_access import AskedAccess, read_access
 from herod.operations.oauth.consent_choices import (

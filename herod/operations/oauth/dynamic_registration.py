@@ -18,13 +18,12 @@ from herod.credentials.dynamic_client_ids import (
 )
 from herod.credentials.redirect_uris import (
     MAX_REDIRECT_CHARS,
-    RedirectKind,
     RedirectUri,
     parse_redirect_uri,
     refuse_own_origin,
 )
+from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, GRANT_TYPES, REFRESH_TOKEN
 from herod.identity.oauth_apps import NO_SECRET
-from herod.identity.registered_apps import DEVICE_CODE
 from herod.pipeline.app_names import parse_app_name
 from herod.pipeline.operation_definition import Context, GivesNothing, NormalForm, NoTarget, Params, SecretText, command
 from herod.pipeline.parameter_types import NAME, Verbatim
@@ -34,20 +33,15 @@ from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, app_registration
 from herod_client.core.errors import InvalidClientMetadata, InvalidRedirectUri, InvalidRequest, TargetDenied
 
-__all__ = ["AUTH_METHODS", "GRANTS", "oauth_register"]
+__all__ = ["AUTH_METHODS", "oauth_register"]
 
 CODE: Final = "code"
-CODE_GRANT: Final = "authorization_code"
-GRANTS: Final = (CODE_GRANT, "refresh_token", DEVICE_CODE)
-"""The grant types that a dynamic app may register; others that it asks for are left out."""
 SECRET_METHODS: Final = ("client_secret_basic", "client_secret_post")
 AUTH_METHODS: Final = (*SECRET_METHODS, NO_SECRET)
 MAX_LISTED: Final = 32  # entries in each list
 # RFC 7591, section 2: what an app means that says nothing.
 DEFAULT_METHOD: Final = "client_secret_basic"
-DEFAULT_GRANTS: Final = (CODE_GRANT,)
-# Anybody may register these kinds of redirect. The others need somebody who vouches for the app.
-KINDS: Final = frozenset({RedirectKind.HTTPS, RedirectKind.LOOPBACK})
+DEFAULT_GRANTS: Final = (AUTHORIZATION_CODE,)
 
 
 def _parse_name(text: str) -> str:
@@ -85,7 +79,7 @@ class RegisterApp(Params, frozen=True, kw_only=True):
             list[str],
             msgspec.Meta(
                 description=f"authorization_code, {DEVICE_CODE} without a browser, and refresh_token to stay signed in",
-                extra_json_schema={"maxItems": MAX_LISTED, "contains": {"enum": [CODE_GRANT, DEVICE_CODE]}},
+                extra_json_schema={"maxItems": MAX_LISTED, "contains": {"enum": [AUTHORIZATION_CODE, DEVICE_CODE]}},
             ),
         ]
         | None
@@ -132,7 +126,7 @@ def _limit(reader: Reader, context: Context, params: RegisterApp) -> Attempt | N
     example={
         "client_name": "Claude Code",
         "redirect_uris": ["http://localhost:4711/callback"],
-        "grant_types": ["authorization_code", "refresh_token"],
+        "grant_types": [AUTHORIZATION_CODE, REFRESH_TOKEN],
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
     },
@@ -159,7 +153,7 @@ def oauth_register(tx: Writer, context: Context, params: RegisterApp) -> Registe
     grants = _grants(params)
     app = DynamicApp(
         name=params.client_name or "",
-        redirect_uris=_redirects(params.redirect_uris, config.own_origins) if CODE_GRANT in grants else (),
+        redirect_uris=_redirects(params.redirect_uris, config.own_origins) if AUTHORIZATION_CODE in grants else (),
         grants=grants,
         auth_method=_auth_method(params.token_endpoint_auth_method),
     )
@@ -178,7 +172,7 @@ def oauth_register(tx: Writer, context: Context, params: RegisterApp) -> Registe
         client_id_issued_at=context.now,
         redirect_uris=list(app.redirect_uris),
         grant_types=list(app.grants),
-        response_types=[CODE] if CODE_GRANT in grants else [],
+        response_types=[CODE] if AUTHORIZATION_CODE in grants else [],
         token_endpoint_auth_method=app.auth_method,
         client_name=app.name or msgspec.UNSET,
         client_secret=dynamic_secret(keyring, client_id) if has_secret else msgspec.UNSET,
@@ -208,7 +202,7 @@ def _redirects(texts: list[str], own_origins: frozenset[str]) -> tuple[str, ...]
 
 def _acceptable(text: str, own_origins: frozenset[str]) -> RedirectUri:
     redirect = parse_redirect_uri(text)
-    if redirect.kind not in KINDS:
+    if not redirect.is_for_anybody:
         raise InvalidRedirectUri(
             "An app that registers itself has redirect URIs with https, or with http on localhost, 127.0.0.1 or [::1]: "
             "ask an admin to register one with another scheme or host."
@@ -226,10 +220,10 @@ def _grants(params: RegisterApp) -> tuple[str, ...]:
     asked = DEFAULT_GRANTS if params.grant_types is None else params.grant_types
     if max(len(asked), len(params.response_types or ())) > MAX_LISTED:
         raise InvalidClientMetadata(f"'grant_types' and 'response_types' have at most {MAX_LISTED} entries each.")
-    grants = tuple(grant for grant in GRANTS if grant in asked)
-    if not {CODE_GRANT, DEVICE_CODE} & set(grants):
-        raise InvalidClientMetadata(f"The parameter 'grant_types' must include {CODE_GRANT} or {DEVICE_CODE}.")
-    if CODE_GRANT in grants and params.response_types is not None and CODE not in params.response_types:
+    grants = tuple(grant for grant in GRANT_TYPES if grant in asked)
+    if not {AUTHORIZATION_CODE, DEVICE_CODE} & set(grants):
+        raise InvalidClientMetadata(f"The parameter 'grant_types' must include {AUTHORIZATION_CODE} or {DEVICE_CODE}.")
+    if AUTHORIZATION_CODE in grants and params.response_types is not None and CODE not in params.response_types:
         raise InvalidClientMetadata(f"The parameter 'response_types' must include {CODE}.")
     return grants
 

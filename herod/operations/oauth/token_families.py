@@ -10,6 +10,7 @@ import msgspec
 
 from herod.credentials.refresh_tokens import derive_refresh_token
 from herod.identity.effective_principals import delegation_principal
+from herod.identity.grant_types import REFRESH_TOKEN
 from herod.identity.oauth_apps import OAuthApp, find_app
 from herod.identity.openid_scopes import OPENID, OPENID_SCOPES
 from herod.identity.own_resources import own_resource
@@ -29,7 +30,6 @@ __all__ = [
     "FAMILY_SECONDS",
     "MAX_FAMILIES",
     "NO_TOKENS",
-    "REFRESH_TOKEN",
     "answer_with_tokens",
     "app_of",
     "begin_family",
@@ -40,7 +40,6 @@ __all__ = [
     "used_now",
 ]
 
-REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - a grant type (RFC 6749, section 6)
 FAMILY_IDLE_SECONDS: Final = 30 * 86_400
 FAMILY_SECONDS: Final = 90 * 86_400
 # Of one delegation: an app that signs in once more ends its oldest family.

@@ -14,12 +14,12 @@ from typing import Annotated
 import msgspec
 
 from herod.credentials.refresh_tokens import MAX_NUMBER
+from herod.identity.grant_types import REFRESH_TOKEN
 from herod.identity.openid_scopes import OPENID_SCOPES
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
     NO_TOKENS,
-    REFRESH_TOKEN,
     answer_with_tokens,
     app_of,
     delegated_principal,

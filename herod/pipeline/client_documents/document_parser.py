@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.credentials.redirect_uris import RedirectKind, parse_redirect_uri, refuse_own_origin
+from herod.credentials.redirect_uris import parse_redirect_uri, refuse_own_origin
 from herod.identity.client_documents import ClientDocument, ClientUrl
-from herod.identity.registered_apps import DEVICE_CODE
+from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, GRANT_TYPES
 from herod.pipeline.app_names import parse_app_name
 from herod_client.core.errors import InvalidClientMetadata, InvalidRequest
 from herod_client.core.repeated_names import RepeatedNameError, check_names
@@ -20,9 +20,6 @@ __all__ = ["MAX_DOCUMENT_BYTES", "MAX_DOCUMENT_REDIRECTS", "parse_document"]
 
 MAX_DOCUMENT_BYTES: Final = 5 * 1024
 MAX_DOCUMENT_REDIRECTS: Final = 32
-CODE_GRANT: Final = "authorization_code"
-GRANTS: Final = (CODE_GRANT, "refresh_token", DEVICE_CODE)
-KINDS: Final = frozenset({RedirectKind.HTTPS, RedirectKind.LOOPBACK})
 # A secret in public is none, and herod fetches no keys.
 FORBIDDEN_NAMES: Final = ("jwks_uri",)
 FORBIDDEN_PREFIX: Final = "client_secret"
@@ -49,16 +46,16 @@ def parse_document(url: ClientUrl, body: bytes, *, own_origins: frozenset[str], 
             raise _bad(f"it has a {name!r}, which an app that is known by its document cannot have")
     if members.get("token_endpoint_auth_method", "none") != "none":
         raise _bad("herod supports only 'none' as its token_endpoint_auth_method")
-    asked = _texts(members, "grant_types", default=[CODE_GRANT])
-    grants = tuple(grant for grant in GRANTS if grant in asked)
-    if not {CODE_GRANT, DEVICE_CODE} & set(grants):
-        raise _bad(f"its grant_types include neither {CODE_GRANT!r} nor {DEVICE_CODE!r}")
-    if "code" not in _texts(members, "response_types", default=["code"]) and CODE_GRANT in grants:
+    asked = _texts(members, "grant_types", default=[AUTHORIZATION_CODE])
+    grants = tuple(grant for grant in GRANT_TYPES if grant in asked)
+    if not {AUTHORIZATION_CODE, DEVICE_CODE} & set(grants):
+        raise _bad(f"its grant_types include neither {AUTHORIZATION_CODE!r} nor {DEVICE_CODE!r}")
+    if "code" not in _texts(members, "response_types", default=["code"]) and AUTHORIZATION_CODE in grants:
         raise _bad("its response_types do not include 'code'")
     redirects = _texts(members, "redirect_uris", default=[])
     return ClientDocument(
         name=_name(members.get("client_name", url.host)),
-        redirect_uris=_redirects(redirects, own_origins) if CODE_GRANT in grants else (),
+        redirect_uris=_redirects(redirects, own_origins) if AUTHORIZATION_CODE in grants else (),
         grants=grants,
         at=now,
     )
@@ -108,7 +105,7 @@ def _redirects(texts: list[str], own_origins: frozenset[str]) -> tuple[str, ...]
             refuse_own_origin(redirect, own_origins)
         except InvalidRequest:
             continue
-        if redirect.kind in KINDS:
+        if redirect.is_for_anybody:
             taken[redirect.text] = None
     if not taken:
         raise _bad("none of its redirect_uris will do")

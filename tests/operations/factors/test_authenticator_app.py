@@ -6,7 +6,7 @@ import pytest
 
 from herod.credentials.totp import STEP_SECONDS
 from herod.identity.credential_types import SessionCookie
-from herod.operations.factors.factor_state import FACTOR_SECONDS
+from herod.identity.persons import RECENT_SECONDS
 from herod.operations.factors.unfinished_sign_ins import SETUP_SECONDS, SIGN_IN_SECONDS
 from herod.records import RecoveryCodes, Session, TotpFactor
 from herod_client.core.errors import HerodError, SecondFactorNeeded
@@ -224,7 +224,7 @@ async def test_needs_a_recent_sign_in(harness: Harness, name: str) -> None:
     """Five minutes after signing in, one must sign in again."""
     ada = await new_person(harness)
     await ada.set_up_app()
-    harness.clock.now += FACTOR_SECONDS + 1
+    harness.clock.now += RECENT_SECONDS + 1
     assert await reason(ada.call(name)) == "sign_in_again"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from herod.credentials.challenges import CHALLENGE_SECONDS
-from herod.operations.factors.factor_state import FACTOR_SECONDS
+from herod.identity.persons import RECENT_SECONDS
 from herod.records import Account, Passkey, Session, UsedChallenge
 from herod.settings import QuotaSettings
 from herod_client.core.errors import BadCredentials, HerodError
@@ -308,7 +308,7 @@ async def test_needs_a_recent_sign_in(harness: Harness, name: str) -> None:
     """Five minutes after signing in, one must sign in again; only listing needs no recent sign-in."""
     ada = await new_person(harness)
     await ada.enrol()
-    harness.clock.now += FACTOR_SECONDS + 1
+    harness.clock.now += RECENT_SECONDS + 1
     given = {
         "passkeys.enrol": {"name": "x", "client_data": "", "attestation": ""},
         "passkeys.rename": {"id": "x", "name": "y"},

@@ -7,9 +7,9 @@ import pytest
 
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
+from herod.identity.persons import RECENT_SECONDS
 from herod.operations.oauth import ConsentView
 from herod.operations.oauth.consent_choices import DELEGATION_SECONDS
-from herod.operations.oauth.consent_offers import ADMIN_SIGN_IN_SECONDS
 from herod.records import Account, AuthorizationCode, Delegation
 from herod.settings import QuotaSettings
 from herod_client.core.errors import Conflict, ExpiredToken, HerodError, InvalidRequest, PersonNeeded
@@ -157,7 +157,7 @@ async def test_the_most_a_registered_app_may_have(harness: Harness) -> None:
 async def test_admin_needs_a_recent_sign_in(harness: Harness) -> None:
     """Letting an app act as an admin needs a sign-in of the last five minutes; less does not."""
     ada, app = await new_person(harness, scope="admin"), dynamic_app(harness)
-    harness.clock.now += ADMIN_SIGN_IN_SECONDS
+    harness.clock.now += RECENT_SECONDS
     await allow(ada, app, "admin", scope="admin read")
     harness.clock.now += 1
     question = (await view(ada, app, scope="admin read")).question
@@ -246,7 +246,7 @@ async def test_remembered_admin_needs_a_recent_sign_in(harness: Harness) -> None
     ada, app = await new_person(harness, scope="admin"), await registered_app(harness, scope=("admin",))
     await allow(ada, app, "admin", scope="admin")
     assert (await view(ada, app, scope="admin")).step == "continue"
-    harness.clock.now += ADMIN_SIGN_IN_SECONDS + 1
+    harness.clock.now += RECENT_SECONDS + 1
     assert (await view(ada, app, scope="admin")).step == "sign_in"
     assert (await view(ada, app, scope="read")).step == "continue"
 

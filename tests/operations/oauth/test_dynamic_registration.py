@@ -10,8 +10,9 @@ import pytest
 
 from credentials.hostile_redirects import FOREIGN, MALFORMED, OWN_ORIGINS
 from herod.credentials.dynamic_client_ids import MAX_CLIENT_ID_BYTES, SHORT_CHARS, dynamic_secret
+from herod.identity.grant_types import GRANT_TYPES
 from herod.identity.oauth_apps import AppOrigin, find_app
-from herod.operations.oauth.dynamic_registration import GRANTS, MAX_LISTED
+from herod.operations.oauth.dynamic_registration import MAX_LISTED
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.audit_recorder import ROWS_OF_PRINCIPAL
 from herod.protocols.host_and_origin_guard import Guard
@@ -53,7 +54,7 @@ async def test_agents(harness: Harness, agent: str) -> None:
     said = answer.json
     assert said["redirect_uris"] == redirects
     assert said["client_name"] == body["client_name"]
-    assert said["grant_types"] == [one for one in body.get("grant_types", []) if one in GRANTS]
+    assert said["grant_types"] == [one for one in body.get("grant_types", []) if one in GRANT_TYPES]
     assert said["response_types"] == ["code"]
     assert said["token_endpoint_auth_method"] == body["token_endpoint_auth_method"]
     assert said["client_id_issued_at"] == harness.clock.now
