@@ -6,7 +6,7 @@ from herod.identity.app_resources import app_resource
 from herod.identity.oauth_apps import OAuthApp
 from herod.identity.openid_scopes import OPENID, OPENID_SCOPES, openid_scopes_of
 from herod.identity.runtime_state import Runtime
-from herod_client.core.errors import InvalidRequest, InvalidScope, InvalidTarget
+from herod_client.core.errors import InvalidRequest, InvalidScope
 from herod_client.core.scope_graph import READ, canonical_scope, split_scope
 
 __all__ = ["AskedAccess", "read_access"]
@@ -40,7 +40,7 @@ def read_access(runtime: Runtime, app: OAuthApp, scope: str, resource: str | Non
         resource: None if it names none.
 
     Raises:
-        InvalidTarget: apps get no tokens for the resource, or there is none and nobody is to sign in either.
+        InvalidTarget: apps get no tokens for the resource.
         InvalidScope: it cannot be read.
     """
     target = None if resource is None else app_resource(runtime.config, resource)
@@ -50,10 +50,7 @@ def read_access(runtime: Runtime, app: OAuthApp, scope: str, resource: str | Non
         raise InvalidScope(error.message) from None
     openid = openid_scopes_of(names)
     if target is None and OPENID not in openid:
-        raise InvalidTarget(
-            f"Say what the token is for: send resource={runtime.config.public_url}/mcp, or another resource, or ask "
-            "for the scope openid to sign a person in."
-        )
+        openid = (OPENID, *openid)  # such a token is good at `/userinfo` alone, and tells at least who it is
     graph = runtime.config.graph
     own = tuple(canonical_scope(name for name in names if graph.bit(name) and name not in OPENID_SCOPES).split())
     if not names and target is not None:

@@ -217,6 +217,23 @@ async def test_without_a_resource(harness: Harness, ada: Visitor) -> None:
     refused(await app.refresh(tokens["refresh_token"], resource=MCP), "invalid_target")
 
 
+@pytest.mark.parametrize(
+    ("scope", "given"), [(None, "openid"), ("read", "openid"), ("profile email", "openid email profile")]
+)
+async def test_without_a_resource_and_openid(harness: Harness, ada: Visitor, scope: str | None, given: str) -> None:
+    """An app that says neither learns who signs in: the token is for the app itself, and has no scope of herod's."""
+    app = dynamic_app(harness)
+    tokens = await app.tokens(ada, "email", "profile", scope=scope, resource=None)
+    claims = harness.runtime.claims(tokens["access_token"], harness.clock.now)
+    assert claims.aud == app.client_id
+    assert set(tokens["scope"].split()) == set(claims.scope.split()) == set(given.split())
+    answer = await harness.request("GET", "/userinfo", headers=bearer(tokens["access_token"]))
+    assert answer.json["sub"] == ada.client_id
+    assert (await harness.request("GET", "/api/v1/whoami", headers=bearer(tokens["access_token"]))).status == 401
+    refusal = await app.call_tool(tokens["access_token"])
+    assert (refusal.status, "resource_metadata" in refusal.headers["www-authenticate"]) == (401, True)
+
+
 async def test_another_service_on_this_machine(harness: Harness, ada: Visitor) -> None:
     """A token for it is refused by herod's own doors, and its key is one that others verify."""
     app, resource = dynamic_app(harness), "http://localhost:8000/mcp"

@@ -39,7 +39,6 @@ async def test_who_is_no_app(harness: Harness) -> None:
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"resource": None}, "invalid_target"),
         ({"resource": "https://api.example.org"}, "invalid_target"),
         ({"scope": "mcp:x"}, "invalid_scope"),
         ({"scope": "x" * 10_000}, "invalid_scope"),

@@ -62,7 +62,6 @@ FAULTS = [
     ({"resource": "http://localhost.a.example/"}, "invalid_target", "resource"),
     ({"resource": "http://127.0.0.2:9/"}, "invalid_target", "resource"),
     ({"resource": "http://127.1:9/"}, "invalid_target", "resource"),
-    ({"resource": None}, "invalid_target", f"{ISSUER}/mcp"),
     ({"scope": "x " * 500}, "invalid_scope", "scope"),
     ({"state": "s" * 3000}, "invalid_request", "too long"),
 ]
