@@ -125,10 +125,10 @@ class Invocation:
             self.who = "no credential was presented: use --key @FILE, or sign in with `herod login`"
         return None
 
-    def _renew(self, session: "SignIn") -> None:
-        from herod_cli.sign_in.sessions import renew  # most commands find a token that is still good
+    def _renew(self, former: "SignIn") -> None:
+        from herod_cli.sign_in.lasting_sign_ins import renew  # most commands find a token that is still good
 
-        self.sign_in = renew(self, session)
+        self.sign_in = renew(self, former)
 
     def _bearer(self, identity: "Identity") -> "Identity":
         from herod_client import TcpAddress
@@ -202,10 +202,10 @@ class Invocation:
         try:
             return self.check_object(client.call(method, given))
         except NotAuthenticated:
-            session = self.sign_in
-            if session is None or session.refresh_token is None:
+            former = self.sign_in
+            if former is None or former.refresh_token is None:
                 raise
-            self._renew(session)  # its token has ended during a long command, or since the daemon changed its keys
+            self._renew(former)  # its token has ended during a long command, or since the daemon changed its keys
             self._client = None
         return self.check_object(self.client().call(method, given))
 

@@ -57,7 +57,7 @@ def environ(daemon: Daemon, tmp_path: Path) -> dict[str, str]:
 def session(kept: Path) -> dict[str, Any]:
     """What is saved."""
     ((found),) = json.loads(kept.read_text())["sign_ins"].values()
-    saved: dict[str, Any] = found["session"]
+    saved: dict[str, Any] = found["lasting"]
     return saved
 
 
@@ -65,7 +65,7 @@ def age(kept: Path) -> None:
     """Let the saved access token have ended, as far as the command knows."""
     content = json.loads(kept.read_text())
     for found in content["sign_ins"].values():
-        found["session"]["expires_at"] = 1
+        found["lasting"]["expires_at"] = 1
     kept.write_text(json.dumps(content))
 
 

@@ -16,7 +16,7 @@ from herod.pipeline.result_views import AppView, Key, PeerView, User
 from herod.protocols.decode import convert_params
 from herod.protocols.documents.oauth_metadata import SERVER_PATH
 from herod.scopes.principal import AuthMethod
-from herod_cli.sign_in.sessions import METADATA_PATH
+from herod_cli.sign_in.lasting_sign_ins import METADATA_PATH
 from support.fake_daemon import APP, KEY, PEER, USER
 
 SOURCES: Final = sorted(Path(herod_cli.__file__).parent.rglob("*.py"))

@@ -18,9 +18,9 @@ from urllib.parse import urlencode
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.browsers import browsers, open_address, own_uids
 from herod_cli.shared.output import clean, print_notice
+from herod_cli.sign_in.lasting_sign_ins import CLIENT_ID, check_address, issuer_of, metadata_of, sign_in_from
 from herod_cli.sign_in.loopback_listener import Callback, LoopbackListener
 from herod_cli.sign_in.saved_sign_ins import SignIn
-from herod_cli.sign_in.sessions import CLIENT_ID, check_address, issuer_of, metadata_of, session_from
 
 if TYPE_CHECKING:
     from herod_cli.invocation_context import Invocation
@@ -29,7 +29,6 @@ __all__ = ["sign_in_by_browser"]
 
 # As long as herod keeps the request of an app at /authorize.
 SIGN_IN_SECONDS: Final = 600
-OTHER_WAYS: Final = "`herod login --device` needs no browser here, `herod login --email ADDRESS` none at all"
 
 
 def sign_in_by_browser(invocation: "Invocation", *, scope: tuple[str, ...], prints: bool) -> SignIn:
@@ -84,12 +83,12 @@ def sign_in_by_browser(invocation: "Invocation", *, scope: tuple[str, ...], prin
                 "resource": issuer,
             }
             answer = invocation.check_object(client.post_form("/token", form))
-            session = session_from(invocation, answer, issuer=issuer, method="browser")
+            found = sign_in_from(invocation, answer, issuer=issuer, method="browser")
         except (ClientError, FailureError):
             callback.answer("Not signed in", "The terminal says why. You can close this tab.")
             raise
-        _answer(callback, session)
-        return session
+        _answer(callback, found)
+        return found
 
 
 def _challenge(verifier: str) -> str:
@@ -135,12 +134,12 @@ def _code(parameters: Mapping[str, str], issuer: str) -> str:
         raise FailureError("You did not allow it, so you are not signed in.")
     if "error" in parameters:
         told = parameters.get("error_description") or parameters["error"]
-        raise FailureError(f"The sign-in failed: {told:.300}", hint=OTHER_WAYS)
+        raise FailureError(f"The sign-in failed: {told:.300}")
     code = parameters.get("code", "")
     if not code:
         raise FailureError("The browser's answer has no code.", hint="run `herod login` again")
     return code
 
 
-def _answer(callback: Callback, session: SignIn) -> None:
-    callback.answer("Signed in", f"The herod command is signed in as {session.name}. You can close this tab.")
+def _answer(callback: Callback, found: SignIn) -> None:
+    callback.answer("Signed in", f"The herod command is signed in as {found.name}. You can close this tab.")

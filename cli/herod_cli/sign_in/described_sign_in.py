@@ -18,12 +18,12 @@ def describe_sign_in(invocation: "Invocation") -> dict[str, Any] | None:
         return None
     end = found.expires_at
     if found.refresh_token is not None:
-        from herod_cli.sign_in.sessions import session_end
+        from herod_cli.sign_in.lasting_sign_ins import end_of
         from herod_client import Anonymous, ClientError
 
         try:
             with invocation.make_client(Anonymous()) as client:
-                end = session_end(invocation, client, found)
+                end = end_of(invocation, client, found)
         except ClientError:
             end = None
     return {

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.output import clean, print_notice
+from herod_cli.sign_in.lasting_sign_ins import CLIENT_ID, check_address, issuer_of, metadata_of, sign_in_from
 from herod_cli.sign_in.saved_sign_ins import SignIn
-from herod_cli.sign_in.sessions import CLIENT_ID, check_address, issuer_of, metadata_of, session_from
 
 if TYPE_CHECKING:
     from herod_cli.invocation_context import Invocation
@@ -68,7 +68,7 @@ def sign_in_by_device(invocation: "Invocation", *, scope: tuple[str, ...]) -> Si
         codes = _read(invocation, invocation.check_object(client.post_form("/device_authorization", form)))
         _show(codes)
         answer = _wait(invocation, client, codes)
-    return session_from(invocation, answer, issuer=issuer, method="device")
+    return sign_in_from(invocation, answer, issuer=issuer, method="device")
 
 
 def _read(invocation: "Invocation", answer: Mapping[str, Any]) -> _Codes:

@@ -1,7 +1,7 @@
 """What `herod login` saved, in a file that only its owner can read: for each daemon's address, who signed in and how.
 
-A sign-in by browser or device code is a **session**: it has a refresh token, and lasts. One by password is an access
-token that ends within the hour; until then it comes before the session of the same address.
+A sign-in by browser or device code **lasts**: it has a refresh token. One by password is an access token that ends
+within the hour; until then it comes before the lasting one of the same address.
 
 A credential is presented only to the address that it was saved for. All changes are made under a lock: commands run in
 parallel, and each refresh token may be used once.
@@ -52,8 +52,8 @@ class SignIn:
         client_id: the account's.
         name: its email or name, for messages.
         signed_in_at: Unix seconds; None: not known.
-        refresh_token: of a session.
-        issuer: the daemon's, for a session: it is renewed there alone.
+        refresh_token: of one that lasts.
+        issuer: the daemon's, for one that lasts: it is renewed there alone.
     """
 
     access_token: str = field(repr=False)
@@ -86,7 +86,7 @@ def credentials_path(environ: Mapping[str, str]) -> Path:
 
 
 class SavedSignIns:
-    """The file's content: address → the last sign-in by password, and below `session` that by browser or device."""
+    """The file's content: address → the last sign-in by password, and below `lasting` that by browser or device."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -100,18 +100,18 @@ class SavedSignIns:
     def current(self, address: str, now: float) -> SignIn | None:
         """The sign-in that counts at an address; None without one.
 
-        That by password comes first while its token lives, then the session, whose token may have to be renewed.
+        That by password comes first while its token lives, then the lasting one, whose token may have to be renewed.
         """
-        by_password, session = self.by_password(address), self.session(address)
-        return by_password if by_password and (by_password.is_live(now) or session is None) else session
+        by_password, lasting = self.by_password(address), self.lasting(address)
+        return by_password if by_password and (by_password.is_live(now) or lasting is None) else lasting
 
     def by_password(self, address: str) -> SignIn | None:
         """The last sign-in by password at an address."""
         return _parse(self._found.get(address, {}))
 
-    def session(self, address: str) -> SignIn | None:
-        """The session at an address."""
-        found = _parse(self._found.get(address, {}).get("session"))
+    def lasting(self, address: str) -> SignIn | None:
+        """The sign-in at an address that lasts."""
+        found = _parse(self._found.get(address, {}).get("lasting"))
         return found if found is not None and found.refresh_token is not None else None
 
 
@@ -125,15 +125,15 @@ class Change(SavedSignIns):
     def keep(self, address: str, sign_in: SignIn) -> None:
         """Save a sign-in in place of the former of its kind.
 
-        A sign-in by password of another account ends the session too: whoever signs in is meant from then on.
+        A sign-in by password of another account ends the lasting one too: whoever signs in is meant from then on.
         """
         made = {name: value for name, value in asdict(sign_in).items() if value is not None}
         former = self._found.get(address, {})
-        session, current = former.get("session"), self.session(address)
+        lasting, current = former.get("lasting"), self.lasting(address)
         if sign_in.refresh_token is not None:
-            self._found[address] = {"session": made}
+            self._found[address] = {"lasting": made}
         elif current is not None and current.client_id == sign_in.client_id:
-            self._found[address] = {**made, "session": session}
+            self._found[address] = {**made, "lasting": lasting}
         else:
             self._found[address] = made
         self._save()
@@ -143,10 +143,10 @@ class Change(SavedSignIns):
         self._found.pop(address, None)
         self._save()
 
-    def forget_session(self, address: str) -> None:
-        """Remove the session at an address."""
+    def forget_lasting(self, address: str) -> None:
+        """Remove the sign-in at an address that lasts."""
         former = self._found.pop(address, {})
-        left = {name: value for name, value in former.items() if name != "session"}
+        left = {name: value for name, value in former.items() if name != "lasting"}
         if left:
             self._found[address] = left
         self._save()
@@ -259,7 +259,12 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         content = file.read(MAX_BYTES)
-    if not is_private(found) or found.st_uid not in {os.geteuid(), 0}:
+    if found.st_uid not in {os.geteuid(), 0}:
+        raise FailureError(
+            f"{path} belongs to another user (uid {found.st_uid}), so it is not used.",
+            hint="run this as that user, or set HOME or XDG_CONFIG_HOME to your own",
+        )
+    if not is_private(found):
         raise FailureError(
             f"{path} can be read or written by others, so it is not used.",
             hint=f"chmod 600 {path}, or delete it and run `herod login` again",

@@ -1,6 +1,6 @@
 """Saves a sign-in, and signs out: what is saved here and what is valid at the daemon begin and end together.
 
-Must never leave a session valid of which nothing is saved, unless the daemon cannot be told; then it says so.
+Must never leave a sign-in valid of which nothing is saved, unless the daemon cannot be told; then it says so.
 """
 
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_room", "keep", "sign_out"]
 
-SESSION_GOES_ON: Final = (
+IT_GOES_ON: Final = (
     "  hint: it ends by itself 30 days after its last use; end it before in the dashboard under Connected apps, or with"
     " `herod app disconnect herod-cli`"
 )
@@ -33,7 +33,7 @@ def check_room() -> None:
 
 
 def keep(invocation: "Invocation", found: SignIn) -> None:
-    """Save a sign-in, and end the session that it replaces; one that cannot be saved is ended itself.
+    """Save a sign-in, and end the lasting one that it replaces; one that cannot be saved is ended itself.
 
     Raises:
         FailureError: it cannot be saved.
@@ -41,9 +41,9 @@ def keep(invocation: "Invocation", found: SignIn) -> None:
     address = str(invocation.address())
     try:
         with changing(credentials_path(os.environ)) as saved:
-            former = saved.session(address)
+            former = saved.lasting(address)
             saved.keep(address, found)
-            is_replaced = saved.session(address) != former
+            is_replaced = saved.lasting(address) != former
     except FailureError:
         _end(invocation, found)
         raise
@@ -79,14 +79,14 @@ def sign_out(invocation: "Invocation") -> None:
 
 def _end_all(invocation: "Invocation", saved: SavedSignIns) -> None:
     address = str(invocation.address())
-    for found in (saved.by_password(address), saved.session(address)):
+    for found in (saved.by_password(address), saved.lasting(address)):
         if found is not None:
             _end(invocation, found)
 
 
 def _end(invocation: "Invocation", found: SignIn) -> None:
     """End a sign-in at the daemon, or warn that it goes on."""
-    from herod_cli.sign_in.sessions import end_session
+    from herod_cli.sign_in.lasting_sign_ins import end_family
     from herod_client import Anonymous, Bearer, ClientError, NotAuthenticated
 
     try:
@@ -95,9 +95,9 @@ def _end(invocation: "Invocation", found: SignIn) -> None:
                 client.call("token.revoke", {"token": found.access_token})
         else:
             with invocation.make_client(Anonymous()) as client:
-                end_session(client, found)
+                end_family(client, found)
     except NotAuthenticated:
         return  # it was no longer valid
     except ClientError as error:
         print_notice(f"herod: warning: the daemon did not end the sign-in of {found.name}: {error.message}")
-        print_notice(SOON_OVER if found.refresh_token is None else SESSION_GOES_ON)
+        print_notice(SOON_OVER if found.refresh_token is None else IT_GOES_ON)

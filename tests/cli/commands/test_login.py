@@ -1,6 +1,7 @@
 """`herod login`, `logout` and `whoami`: what is saved, for which daemon, and with which permissions."""
 
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from herod.protocols.error_codes import CODES
-from herod_cli.sign_in import device_sign_in, password_sign_in, sessions
+from herod_cli.sign_in import device_sign_in, lasting_sign_ins, password_sign_in
 from herod_client.core.errors import SecondFactorNeeded
 from support.fake_daemon import TOKEN, USER, WHOAMI, FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 
@@ -97,7 +98,7 @@ def _needs_code(asked: Any) -> Reply:
 def test_the_errors_names() -> None:
     """The errors that the command tells apart are those of the daemon."""
     assert SecondFactorNeeded.code == password_sign_in.NEEDS_CODE
-    assert {row.oauth for row in CODES.values()} >= {sessions.INVALID_GRANT, *device_sign_in.ANSWERS}
+    assert {row.oauth for row in CODES.values()} >= {lasting_sign_ins.INVALID_GRANT, *device_sign_in.ANSWERS}
 
 
 def test_a_second_factor_is_asked_for(
@@ -218,6 +219,18 @@ def test_a_readable_file_is_refused(mode: int, daemon: FakeDaemon, herod: Typed,
     assert f"chmod 600 {kept}" in ended.err
     assert len(daemon.asked) == count
     assert herod("whoami", "--peer").code == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+    """A file that belongs to somebody else is not used, and said to be theirs."""
+    _login(herod)
+    os.chown(kept, 4711, -1)
+    ended = herod("whoami")
+    assert ended.code == 1
+    assert "belongs to another user (uid 4711)" in ended.err
+    assert herod("logout").code == 1
+    assert kept.exists()
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def signed_in(signing: SignInDaemon, kept: Path) -> Callable[..., None]:
             **changes,
         }
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps({"version": 1, "sign_ins": {signing.daemon.url: {"session": session}}}))
+        kept.write_text(json.dumps({"version": 1, "sign_ins": {signing.daemon.url: {"lasting": session}}}))
         kept.chmod(0o600)
 
     return save

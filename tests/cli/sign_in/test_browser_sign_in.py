@@ -15,8 +15,8 @@ import pytest
 from cli.sign_in.conftest import ISSUER, Browser, SignInDaemon
 from herod.identity.registered_apps import HEROD_CLI, built_in_apps
 from herod_cli.exit_codes import FailureError
+from herod_cli.sign_in.lasting_sign_ins import CLIENT_ID
 from herod_cli.sign_in.loopback_listener import CALLBACK_PATH, HOST
-from herod_cli.sign_in.sessions import CLIENT_ID
 from support.fake_daemon import WHOAMI, json_reply
 from support.herod_in_memory import Harness
 from support.real_daemon import environment
@@ -47,7 +47,7 @@ def test_signing_in(signing: SignInDaemon, browser: Browser, herod: Typed, kept:
     assert exchange.authorization is None
     assert whoami.authorization == "Bearer eyJ.access.1"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    session = json.loads(kept.read_text())["sign_ins"][signing.daemon.url]["session"]
+    session = json.loads(kept.read_text())["sign_ins"][signing.daemon.url]["lasting"]
     assert (session["refresh_token"], session["issuer"], session["method"]) == ("herod_r_1", ISSUER, "browser")
     shown = browser.shown()
     assert "Signed in" in shown
@@ -181,7 +181,7 @@ def test_over_plain_http(signing: SignInDaemon, browser: Browser, herod: Typed) 
     assert not (browser.folder / "opened").exists()
 
 
-def test_the_former_session_ends(
+def test_the_former_end_ofs(
     signing: SignInDaemon, browser: Browser, herod: Typed, signed_in: Callable[..., None]
 ) -> None:
     """Signing in anew ends the session that it replaces at the daemon too."""
@@ -197,7 +197,7 @@ def test_two_at_once(signing: SignInDaemon, browser: Browser, kept: Path, machin
         ended = list(pool.map(lambda _: command("login", env=env), range(2)))
     assert [done.returncode for done in ended] == [0, 0], ended
     ((found),) = json.loads(kept.read_text())["sign_ins"].values()
-    assert {found["session"]["refresh_token"], *signing.revoked} == {"herod_r_1", "herod_r_2"}
+    assert {found["lasting"]["refresh_token"], *signing.revoked} == {"herod_r_1", "herod_r_2"}
 
 
 def test_a_disk_that_is_full_at_the_end(

@@ -67,7 +67,7 @@ def test_signing_in(asking: Asking, herod: Typed, kept: Path) -> None:
     assert "Signed in to" in ended.out
     assert asking.slept == [7, 7, 12, 12]
     ((found),) = json.loads(kept.read_text())["sign_ins"].values()
-    assert (found["session"]["method"], found["session"]["refresh_token"]) == ("device", "herod_r_1")
+    assert (found["lasting"]["method"], found["lasting"]["refresh_token"]) == ("device", "herod_r_1")
     assert "by a code" in " ".join(herod("whoami").out.split())
 
 

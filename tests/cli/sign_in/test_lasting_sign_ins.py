@@ -22,7 +22,7 @@ LOGIN = ("login", "--email", "ada@example.org", "--password-file", "-")
 
 def _session(kept: Path) -> dict[str, Any]:
     ((found),) = json.loads(kept.read_text())["sign_ins"].values()
-    session: dict[str, Any] = found["session"]
+    session: dict[str, Any] = found["lasting"]
     return session
 
 
@@ -207,7 +207,7 @@ def test_another_persons_password_ends_it(signing: SignInDaemon, signed_in: Save
     signed_in(client_id="somebody else")
     assert herod(*LOGIN, stdin=b"correct horse battery\n").code == 0
     assert signing.revoked == ["herod_r_1"]
-    assert SavedSignIns(kept).session(signing.daemon.url) is None
+    assert SavedSignIns(kept).lasting(signing.daemon.url) is None
 
 
 def test_logout(signing: SignInDaemon, signed_in: Save, herod: Typed, kept: Path) -> None:

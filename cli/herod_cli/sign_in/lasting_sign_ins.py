@@ -1,7 +1,7 @@
-"""Sessions of `herod login`: made of the tokens that herod issues to its app `herod-cli`, and renewed when they end.
+"""Sign-ins that last: made of the tokens that herod issues to its app `herod-cli`, and renewed when those end.
 
 The tokens go to the daemon at the address that the command talks to, never to one that an answer names. Parallel
-commands renew a session once: the first holds the lock, and the others find what it got.
+commands renew one once: the first holds the lock, and the others find what it got.
 """
 
 import os
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CLIENT_ID",
     "check_address",
-    "end_session",
+    "end_family",
+    "end_of",
     "issuer_of",
     "metadata_of",
     "renew",
-    "session_end",
-    "session_from",
+    "sign_in_from",
 ]
 
 CLIENT_ID: Final = "herod-cli"
@@ -69,8 +69,8 @@ def issuer_of(invocation: "Invocation", metadata: Mapping[str, Any]) -> str:
     raise _bad_answer(invocation)
 
 
-def session_from(invocation: "Invocation", answer: Mapping[str, Any], *, issuer: str, method: Method) -> SignIn:
-    """The session that the daemon's answer at `/token` begins, with the account that it is of.
+def sign_in_from(invocation: "Invocation", answer: Mapping[str, Any], *, issuer: str, method: Method) -> SignIn:
+    """The sign-in that the daemon's answer at `/token` begins, with the account that it is of.
 
     Raises:
         BadAnswer: it holds no tokens.
@@ -85,25 +85,25 @@ def session_from(invocation: "Invocation", answer: Mapping[str, Any], *, issuer:
     )
 
 
-def session_end(invocation: "Invocation", client: "Client", session: SignIn) -> int | None:
-    """When a session ends unless it is used before, in Unix seconds; None if it has ended already."""
+def end_of(invocation: "Invocation", client: "Client", sign_in: SignIn) -> int | None:
+    """When a sign-in ends unless it is used before, in Unix seconds; None if it has ended already."""
     answer = invocation.check_object(
-        client.post_form("/introspect", {"client_id": CLIENT_ID, "token": session.refresh_token or ""})
+        client.post_form("/introspect", {"client_id": CLIENT_ID, "token": sign_in.refresh_token or ""})
     )
     end = answer.get("exp")
     return end if answer.get("active") is True and isinstance(end, int) else None
 
 
-def end_session(client: "Client", session: SignIn) -> None:
-    """End a session at the daemon, with all its tokens (RFC 7009); one that has ended already is fine."""
+def end_family(client: "Client", sign_in: SignIn) -> None:
+    """End a sign-in at the daemon, with its whole family of tokens (RFC 7009); one that has ended already is fine."""
     client.post_form(
         "/revoke",
-        {"client_id": CLIENT_ID, "token": session.refresh_token or "", "token_type_hint": "refresh_token"},
+        {"client_id": CLIENT_ID, "token": sign_in.refresh_token or "", "token_type_hint": "refresh_token"},
     )
 
 
-def renew(invocation: "Invocation", session: SignIn) -> SignIn:
-    """Renew the session at this address, unless another command has just done so.
+def renew(invocation: "Invocation", sign_in: SignIn) -> SignIn:
+    """Renew the sign-in at this address, unless another command has just done so.
 
     Raises:
         FailureError: it has ended, and was removed; or the new one could not be saved, and nothing was sent.
@@ -112,10 +112,10 @@ def renew(invocation: "Invocation", session: SignIn) -> SignIn:
 
     address = str(invocation.address())
     with changing(credentials_path(os.environ)) as saved:
-        current = saved.session(address)
+        current = saved.lasting(address)
         if current is None:
             raise _ended(f"You have been signed out of {address} meanwhile.")
-        if current.access_token != session.access_token and current.is_live(time.time()):
+        if current.access_token != sign_in.access_token and current.is_live(time.time()):
             return current
         with invocation.make_client(Anonymous()) as client:
             _check_issuer(invocation, client, current)
@@ -131,7 +131,7 @@ def renew(invocation: "Invocation", session: SignIn) -> SignIn:
             except Refused as error:
                 if error.code != INVALID_GRANT:
                     raise
-                saved.forget_session(address)
+                saved.forget_lasting(address)
                 raise _ended(f"Your sign-in at {address} has ended.") from error
         renewed = _with_tokens(invocation, current, invocation.check_object(answer))
         try:
@@ -141,11 +141,11 @@ def renew(invocation: "Invocation", session: SignIn) -> SignIn:
         return renewed
 
 
-def _check_issuer(invocation: "Invocation", client: "Client", session: SignIn) -> None:
+def _check_issuer(invocation: "Invocation", client: "Client", sign_in: SignIn) -> None:
     issuer = issuer_of(invocation, metadata_of(invocation, client))
-    if issuer != session.issuer:
+    if issuer != sign_in.issuer:
         raise FailureError(
-            f"You signed in to {session.issuer}, and the daemon at {invocation.address()} is {issuer} now, so nothing"
+            f"You signed in to {sign_in.issuer}, and the daemon at {invocation.address()} is {issuer} now, so nothing"
             " was sent to it.",
             hint="`herod login` signs in there",
             exit_code=NOT_AUTHENTICATED,
@@ -156,7 +156,7 @@ def _ended(message: str) -> FailureError:
     return FailureError(message, hint="sign in again: `herod login`", exit_code=NOT_AUTHENTICATED)
 
 
-def _with_tokens(invocation: "Invocation", session: SignIn, answer: Mapping[str, Any]) -> SignIn:
+def _with_tokens(invocation: "Invocation", sign_in: SignIn, answer: Mapping[str, Any]) -> SignIn:
     match answer:
         case {
             "access_token": str(access),
@@ -165,7 +165,7 @@ def _with_tokens(invocation: "Invocation", session: SignIn, answer: Mapping[str,
             "scope": str(scope),
         }:
             return _changed(
-                session,
+                sign_in,
                 access_token=access,
                 refresh_token=refresh,
                 expires_at=int(time.time()) + seconds,
@@ -175,8 +175,8 @@ def _with_tokens(invocation: "Invocation", session: SignIn, answer: Mapping[str,
             raise _bad_answer(invocation)
 
 
-def _changed(session: SignIn, **changes: Any) -> SignIn:
-    return replace(session, **changes)
+def _changed(sign_in: SignIn, **changes: Any) -> SignIn:
+    return replace(sign_in, **changes)
 
 
 def _bad_answer(invocation: "Invocation") -> Exception:
