@@ -32,7 +32,7 @@ from herod.identity.effective_principals import (
     key_principal,
     legacy_principal,
 )
-from herod.identity.openid_scopes import openid_scopes_of
+from herod.identity.openid_scopes import PROFILE, openid_scopes_of
 from herod.identity.own_resources import OwnResource, canonical_resource, own_resource
 from herod.identity.parent_credential import LOCAL_ADMIN_VIA, cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime
@@ -187,13 +187,18 @@ def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> 
         raise BadToken("The token names too many networks: ask for a new one.", reason="malformed")
     if maker.delegation is not None and claims.aud is None:  # herod makes none for an app
         raise BadToken("An app's token must be for one resource: ask for a new one.", reason="malformed")
-    own = runtime.grant(tuple(claims.scope.split()), ("*",) if claims.networks is None else claims.networks)
+    scope = tuple(claims.scope.split())
+    own = runtime.grant(scope, ("*",) if claims.networks is None else claims.networks)
+    grants = intersect_grants(maker.grants, own)
+    openid = maker.openid and openid_scopes_of(set(scope).intersection(maker.openid))
+    # An app that only signs a person in gets their name if they allowed `profile`.
+    tells_name = maker.delegation is None or PROFILE in openid or any(grant.mask for grant in grants)
     return Principal(
         id=maker.id,
         kind=maker.kind,
-        name=maker.name,
+        name=maker.name if tells_name else "",
         method=AuthMethod.JWT,
-        grants=intersect_grants(maker.grants, own),
+        grants=grants,
         credential=claims.jti,
         made_with=maker.method,
         epoch=maker.epoch,
@@ -202,7 +207,7 @@ def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> 
         audience=claims.aud,
         delegation=maker.delegation,
         app=maker.app,
-        openid=maker.openid and openid_scopes_of(set(claims.scope.split()).intersection(maker.openid)),
+        openid=openid,
     )
 
 

@@ -28,6 +28,7 @@ from herod_client.core.errors import (
     TargetDenied,
     Unauthenticated,
 )
+from herod_client.core.scope_graph import READ
 
 __all__ = [
     "APP_TOKEN",
@@ -80,6 +81,13 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
     if operation.methods is not None and principal.method not in operation.methods:
         presents, takes = name_methods((principal.method,)), name_methods(operation.methods)
         raise CeilingExceeded(f"This takes {takes}, not {presents}.", reason="method_not_allowed", hint=f"use {takes}")
+    says_only_who = principal.delegation is not None and not principal.widest.mask
+    if says_only_who and not operation.openid and not operation.takes_apps:
+        raise MissingScope(
+            "This token tells who signed in and holds no scope of herod's, so it is good at /userinfo alone: ask the "
+            "person for a scope.",
+            missing=READ,
+        )
     if operation.openid and OPENID not in principal.openid:
         raise MissingScope(
             "This needs the access token of an app that asked for scope 'openid' when the person signed in.",

@@ -10,12 +10,13 @@ import msgspec
 from herod.credentials.refresh_tokens import looks_like_refresh_token
 from herod.identity.credential_types import Audience
 from herod.identity.effective_principals import is_delegation_live
+from herod.identity.openid_scopes import PROFILE
 from herod.operations.tokens.refresh_token_families import family_mark, find_family, is_current
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, Params, query
 from herod.pipeline.parameter_types import CLIENT_IN_HEADER, Resource
 from herod.pipeline.privilege_ceilings import is_admin
-from herod.records import Account, Delegation
+from herod.records import Account, Delegation, TokenFamily
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Principal, PrincipalKind
 from herod.store.store_interface import Store
@@ -94,7 +95,7 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
         active=True,
         scope=runtime.scope_text(principal.widest),
         client_id=(principal.app or principal.id) if has_client else msgspec.UNSET,
-        username=principal.name,
+        username=principal.name or msgspec.UNSET,
         token_type="Bearer",  # noqa: S106 - the token type's name in RFC 6750, not a secret
         exp=_or_unset(principal.expires_at),
         iat=_or_unset(principal.issued_at),
@@ -126,13 +127,18 @@ def _introspect_refresh_token(store: Store, context: Context, text: str) -> Intr
         active=True,
         scope=" ".join(family.scope),
         client_id=family.app,
-        username=account.name,
+        username=account.name if _tells_name(context, family) else msgspec.UNSET,
         exp=_or_unset(family.expires_at),
         iat=family.rotated_at or family.created_at,
         sub=family.account,
         aud=family.resource or family.app,
         iss=context.runtime.config.public_url,
     )
+
+
+def _tells_name(context: Context, family: TokenFamily) -> bool:
+    """As for an access token of the family (`identify.py`)."""
+    return PROFILE in family.scope or bool(context.runtime.config.graph.mask(family.scope))
 
 
 def _concerns(context: Context, principal: Principal) -> bool:

@@ -142,7 +142,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
     return Validated(
         valid=True,
         sub=principal.id,
-        name=principal.name,
+        name=principal.name or msgspec.UNSET,
         scope=runtime.scope_text(grant),
         networks=networks_list(grant.networks),
         exp=principal.expires_at,

@@ -1,15 +1,18 @@
 """`/userinfo`: which tokens it takes, and what it tells whom."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
 
 from herod.identity.openid_scopes import OPENID_SCOPES
+from herod.operations.operation_table import OPERATIONS
 from herod.records import Account, App
+from herod.scopes.decisions import Access
 from herod_client.core.scope_graph import RESERVED, ScopeGraph
 from support.connected_apps import APP, ROOT, app_token, connect_app
-from support.herod_in_memory import Answer, Harness, User, bearer
+from support.herod_in_memory import TCP, Answer, Harness, User, bearer
 
 ALL = "openid profile email groups"
 
@@ -171,12 +174,27 @@ async def test_what_ends_it(harness: Harness) -> None:
 
 
 async def test_openid_gives_no_power(harness: Harness) -> None:
-    """OpenID Connect's scopes are in no grant: a token with them alone holds nothing."""
+    """OpenID Connect's scopes are in no grant: a token with them alone opens `/userinfo`, and tells about itself."""
     user = await harness.user("admin")
-    token = app_token(harness, await connect_app(harness, user, f"admin {ALL}"), ALL).text
-    answer = await harness.request("GET", "/api/v1/whoami", headers=bearer(token))
-    assert answer.json["data"]["scope"] == ""
-    assert (await harness.request("GET", "/api/v1/stats", headers=bearer(token))).status == 403
+    token = app_token(harness, await connect_app(harness, user, f"admin {ALL}"), ALL)
+    operations = [one for one in OPERATIONS.values() if one.needs is not Access.PUBLIC]
+    assert harness.pipeline.admitted(operations, token, TCP) == {"openid.userinfo", "token.introspect", "token.revoke"}
+    for path in ("whoami", "tokens/changes", "delegations", "approvals", f"users/{user.client_id}/factors", "stats"):
+        answer = await harness.request("GET", f"/api/v1/{path}", headers=bearer(token.text))
+        assert (answer.status, answer.json["error"]["code"]) == (403, "missing_scope"), path
+
+
+@pytest.mark.parametrize(("scope", "is_told"), [("openid", False), ("openid profile", True), ("openid read", True)])
+async def test_who_hears_the_name(harness: Harness, scope: str, is_told: bool) -> None:
+    """An app that was allowed `openid` alone does not get the name by another door."""
+    user = await harness.user("read", name="Ada")
+    delegation = await connect_app(harness, user, "openid profile read")
+    token = app_token(harness, delegation, scope).text
+    validated = await harness.request("POST", "/validate", json={"token": token, "resource": ROOT})
+    assert (validated.json["valid"], validated.json.get("name")) == (True, "Ada" if is_told else None)
+    form = urlencode({"token": token, "resource": ROOT})
+    introspected = await harness.request("POST", "/introspect", form=form, headers=bearer(token))
+    assert (introspected.json["active"], introspected.json.get("username")) == (True, "Ada" if is_told else None)
 
 
 def test_no_scope_of_herods_has_such_a_name() -> None:
