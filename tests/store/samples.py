@@ -9,6 +9,7 @@ from herod.records import (
     App,
     AuthorizationCode,
     Delegation,
+    DeviceCode,
     GuessCount,
     PeerRule,
     Resource,
@@ -163,6 +164,26 @@ def code(id: str = "code1", **changes: Any) -> AuthorizationCode:
             "scope": ("read",),
             "nonce": "",
             "auth_time": 90,
+            **changes,
+        }
+    )
+
+
+def device_code(id: str = "device1", **changes: Any) -> DeviceCode:
+    """A device code that nobody has decided about."""
+    return DeviceCode(
+        **{
+            "id": id,
+            "created_at": 100,
+            "expires_at": 1300,
+            "user_code": f"user code of {id}",
+            "ends_at": 700,
+            "app": "app1",
+            "resource": "http://localhost/mcp",
+            "scope": "read",
+            "source": "127.0.0.1",
+            "place": "here",
+            "share": "127.0.0.0/8",
             **changes,
         }
     )

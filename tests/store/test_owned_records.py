@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from herod.records import (
@@ -12,6 +13,7 @@ from herod.records import (
     AuthorizationCode,
     Delegation,
     Deletion,
+    DeviceCode,
     Record,
     Resource,
     Revocation,
@@ -31,7 +33,7 @@ from herod.store.owned_records import (
     owned_by,
 )
 from herod.store.store_interface import Writer
-from store.samples import SECRET, account, app, code, delegation, family, key, revocation, session
+from store.samples import SECRET, account, app, code, delegation, device_code, family, key, revocation, session
 
 # A resource belongs to its claimant. The owner of an account only says whether it registered itself.
 STAY = {Account, Resource}
@@ -101,6 +103,30 @@ async def test_delegations_end_with_their_app(store: MemoryStore, monkeypatch: p
     assert {one.app for one in store.scan(Delegation)} == {"stays"}
     assert store.count(Delegation) == store.count(Revocation) == 12
     assert store.count(Deletion) == 0
+
+
+async def test_device_codes_end_with_their_app_or_delegation(store: MemoryStore) -> None:
+    """They belong to the app that waits, and to what a person granted once they have; others' stay."""
+
+    def put(tx: Writer) -> None:
+        tx.put(account("ada"))
+        tx.put(app("gone"))
+        tx.put(delegation("granted", account="ada", app="gone"))
+        tx.put(device_code("waits", app="gone"))
+        tx.put(device_code("allowed", app="gone"))
+        tx.put(device_code("stays", app="other"))
+        tx.put(msgspec.structs.replace(device_code("allowed", app="gone"), delegation="granted", state="allowed"))
+
+    await store.write(put)
+    assert store.count_owned(DeviceCode, "gone", limit=9) == store.count_owned(DeviceCode, "granted", limit=9) == 1
+    await store.write(lambda tx: delete_app(tx, app("gone"), now=1))
+    assert sorted(one.id for one in store.scan(DeviceCode)) == ["allowed", "stays"]
+    await finish_deletions(store)
+    assert [one.id for one in store.scan(DeviceCode)] == ["stays"]
+    await store.write(put)
+    await store.write(lambda tx: delete_with_owned(tx, account("ada"), now=1))
+    await finish_deletions(store)
+    assert sorted(one.id for one in store.scan(DeviceCode)) == ["stays", "waits"]
 
 
 async def test_an_app_without_delegations_leaves_no_work(store: MemoryStore) -> None:

@@ -52,7 +52,7 @@ from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Store, Writer
 from herod.throttle.rules import Counter, user_code_counter
 from herod.throttle.source_places import Distance, distance_of, place_of
-from herod_client.core.errors import InvalidRequest, InvalidScope, InvalidTarget, NotFound, RateLimited
+from herod_client.core.errors import CeilingExceeded, InvalidRequest, InvalidScope, InvalidTarget, NotFound, RateLimited
 from herod_client.core.scope_graph import ADMIN, MAX_SCOPE_CHARS, READ
 
 __all__ = [
@@ -293,10 +293,10 @@ def _offer(reader: Reader, context: Context, code: DeviceCode) -> Offer[AskedAcc
             do not have.
     """
     app = _app(reader, context.runtime, code)
-    check_device_grant(context.runtime, app)
     try:
+        check_device_grant(context.runtime, app)
         asked = read_access(context.runtime, app, code.scope, code.resource)
-    except (InvalidTarget, InvalidScope) as error:
+    except (CeilingExceeded, InvalidTarget, InvalidScope) as error:
         raise InvalidRequest(error.message, reason="asked") from None
     offer = make_offer(reader, context, asked, never=ADMIN)
     if not app.admits_unconfirmed and not offer.account.is_confirmed:

@@ -14,6 +14,7 @@ ROUTES: Final = [
     "POST /login",
     "POST /register",
     "POST /token",
+    "POST /device_authorization",
     "POST /oauth/register",
     "POST /validate",
     "POST /introspect",

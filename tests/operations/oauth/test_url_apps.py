@@ -10,10 +10,11 @@ import pytest
 from herod.records import Delegation
 from herod.store.store_interface import Writer
 from pipeline.client_documents.hostile_documents import GOOD, URL
+from support.device_app import DEVICE, codes_of, poll, said_yes
 from support.document_hosts import HOST, PUBLIC, Internet, answer, open_internet
 from support.herod_in_memory import Harness
 from support.oauth_app import AppOfTest
-from support.page_visitor import Visitor, open_pages, text, visit
+from support.page_visitor import OWN, Visitor, open_pages, text, visit
 
 KEPT = 1800
 DAY = 86_400
@@ -116,3 +117,37 @@ async def test_taken_back(ada: Visitor, net: Internet, app: AppOfTest) -> None:
     await ada.harness.store.write(disconnect)
     assert (await app.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
     assert (await app.call_tool(tokens["access_token"])).status == 401
+
+
+async def test_in_a_terminal(ada: Visitor, net: Internet, app: AppOfTest) -> None:
+    """What the document says of device codes is found out when a person has entered the code, and not before."""
+    codes = await codes_of(app)
+    assert (await poll(app, codes["device_code"])).json["error"] == "authorization_pending"
+    assert net.resolved == []
+    page = await ada.do("/ui/device", user_code=codes["user_code"])
+    assert f"The name is what <code>{URL}</code> says" in page
+    assert len(net.requests) == 1
+    await said_yes(ada, codes["user_code"])
+    tokens = (await poll(app, codes["device_code"])).json
+    assert (await app.call_tool(tokens["access_token"])).status == 200
+
+
+async def test_without_the_grant(ada: Visitor, net: Internet, app: AppOfTest) -> None:
+    """An app whose document has no device grant gets nothing by a code."""
+    net.response = document(grant_types=["authorization_code"])
+    codes = await codes_of(app)
+    location = (await ada.send("/ui/device", user_code=codes["user_code"])).headers["location"]
+    answer = await ada.harness.request("GET", location, headers={**OWN, **ada.cookie})
+    assert (answer.status, "Let <bdi" in text(answer)) == (400, False)
+    assert "did not register the grant type" in text(answer)
+    assert (await poll(app, codes["device_code"])).json["error"] == "unauthorized_client"
+
+
+async def test_without_a_redirect(ada: Visitor, net: Internet, app: AppOfTest) -> None:
+    """An app for terminals alone is taken without a redirect, and cannot use one."""
+    net.response = document(grant_types=[DEVICE], redirect_uris=[], response_types=[])
+    codes = await codes_of(app)
+    await said_yes(ada, codes["user_code"])
+    tokens = (await poll(app, codes["device_code"])).json
+    assert "refresh_token" not in tokens
+    assert (await app.ask()).status == 400
