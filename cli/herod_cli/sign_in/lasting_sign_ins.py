@@ -4,6 +4,7 @@ The tokens go to the daemon at the address that the command talks to, never to o
 commands renew one once: the first holds the lock, and the others find what it got.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -74,12 +75,18 @@ def sign_in_from(invocation: "Invocation", answer: Mapping[str, Any], *, issuer:
 
     Raises:
         BadAnswer: it holds no tokens.
+        ClientError: the daemon does not say whose they are; they are ended, as nothing is saved of them.
     """
-    from herod_client import Bearer
+    from herod_client import Anonymous, Bearer, ClientError
 
     made = _with_tokens(invocation, SignIn(access_token="", method=method, issuer=issuer), answer)
-    with invocation.make_client(Bearer(made.access_token)) as client:
-        who = invocation.check_object(client.call("whoami"))
+    try:
+        with invocation.make_client(Bearer(made.access_token)) as client:
+            who = invocation.check_object(client.call("whoami"))
+    except ClientError:
+        with contextlib.suppress(ClientError), invocation.make_client(Anonymous()) as client:
+            end_family(client, made)
+        raise
     return _changed(
         made, client_id=str(who.get("sub") or ""), name=str(who.get("name") or ""), signed_in_at=int(time.time())
     )

@@ -17,7 +17,7 @@ from herod.identity.registered_apps import HEROD_CLI, built_in_apps
 from herod_cli.exit_codes import FailureError
 from herod_cli.sign_in.lasting_sign_ins import CLIENT_ID
 from herod_cli.sign_in.loopback_listener import CALLBACK_PATH, HOST
-from support.fake_daemon import WHOAMI, json_reply
+from support.fake_daemon import WHOAMI, RpcError, json_reply
 from support.herod_in_memory import Harness
 from support.real_daemon import environment
 from support.real_daemon import herod as command
@@ -130,6 +130,17 @@ def test_a_daemon_that_has_gone_meanwhile(signing: SignInDaemon, browser: Browse
     assert ended.code == 3
     assert "herod.sock" in ended.err
     assert "Not signed in" in browser.shown()
+
+
+def test_a_daemon_that_does_not_say_who_it_is(
+    signing: SignInDaemon, browser: Browser, herod: Typed, kept: Path
+) -> None:
+    """Tokens of which it is not known whose they are, are ended and not saved."""
+    signing.daemon.methods["whoami"] = RpcError(5003, "Read-only.", {"code": "unavailable"})
+    ended = herod("login")
+    assert (ended.code, ended.err.count("Read-only.")) == (1, 1)
+    assert signing.revoked == ["herod_r_1"]
+    assert not kept.exists()
 
 
 def test_nobody_comes(signing: SignInDaemon, browser: Browser, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
