@@ -65,8 +65,3 @@ class Config:
     def fetches_documents(self) -> bool:
         """Whether documents of apps may be fetched, for people who signed in."""
         return self.client_documents == "on"
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """All URLs of herod as a whole: the public one and its aliases."""
-        return self.aliases | {self.public_url}

@@ -25,13 +25,18 @@ class OwnResource(StrEnum):
 def own_resource(config: Config, text: str) -> OwnResource | None:
     """Which of herod's resources a text names, under the public URL or any alias; None if it is not herod's."""
     text = text.removesuffix("/")
-    if text in config.roots:
+    if _is_root(config, text):
         return OwnResource.ROOT
     root = text.removesuffix(OwnResource.MCP)
-    return OwnResource.MCP if root != text and root in config.roots else None
+    return OwnResource.MCP if root != text and _is_root(config, root) else None
 
 
 def canonical_resource(config: Config, text: str) -> str:
     """The one spelling of a resource: below the public URL if it is herod's, and never with a final slash."""
     own = own_resource(config, text)
     return text.removesuffix("/") if own is None else f"{config.public_url}{own}"
+
+
+def _is_root(config: Config, text: str) -> bool:
+    """Whether a text is herod as a whole: the public URL or an alias."""
+    return text == config.public_url or text in config.aliases

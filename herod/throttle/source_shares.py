@@ -9,8 +9,8 @@
     a page of a foreign origin in somebody's browser          that browser's share, with the origin
 
 So nobody can choose among several shares, except among pages, which have a limit together (`source_ranges.py`), and
-nobody uses up the share of another user. A share is a name for limits
-only: it proves nothing, and must never decide what a request may do.
+nobody uses up the share of another user. A share is a name for limits only: it proves nothing, and must never decide
+what a request may do.
 """
 
 from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network

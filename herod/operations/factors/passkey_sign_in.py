@@ -24,7 +24,7 @@ from herod_client.core.errors import BadCredentials
 
 __all__ = ["session_passkey", "session_passkey_begin"]
 
-UNKNOWN: Final = "herod does not know this passkey: it was deleted, or is for another account system."
+UNKNOWN: Final = "Herod does not know this passkey: it was deleted, or is of another herod. Use another one, or your password."
 
 
 class PasskeySignIn(Opening, frozen=True, kw_only=True):

@@ -104,7 +104,7 @@ async def test_of_a_refresh(harness: Harness) -> None:
     """A refreshed id_token tells of the same sign-in, at a new time and without the nonce (section 12.2)."""
     user = await harness.user("write")
     shared = msgspec.structs.asdict(sign_in_code(user.client_id))
-    own = {"epoch": 1, "is_rotated": True, "is_refreshed": True, "used_at": NOW, "ends_at": NOW + 86_400}
+    own = {"epoch": 1, "is_rotated": True, "used_at": NOW, "ends_at": NOW + 86_400}
     family = msgspec.convert({**shared, **own}, TokenFamily)
     harness.clock.now = NOW + 900
     text = await id_token_of(harness, family)
