@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from types import UnionType
 from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 
 from herod.identity.runtime_state import Runtime
+from herod.pipeline.parameter_annotations import credential_field, normal_forms, secret_fields
 from herod.pipeline.process.process_state import ProcessState
 from herod.records import Record
 from herod.scopes.decisions import Needs
@@ -27,15 +27,12 @@ from herod_client.core.grants import Grants
 
 __all__ = [
     "Context",
-    "CredentialText",
     "GivesNothing",
     "NoParams",
     "NoTarget",
-    "NormalForm",
     "Operation",
     "Params",
     "Route",
-    "SecretText",
     "Surface",
     "Target",
     "Time",
@@ -49,26 +46,8 @@ __all__ = [
 
 R = TypeVar("R", bound=Record)
 
-CREDENTIAL: Final = "credential"
-# A parameter of this type is a credential: `identify` gets it, and the handler never does.
-CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True}, extra_json_schema={"format": "password"})]
-# A result of this type is a secret that is shown only once.
-SecretText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
 # A time in a result: RFC 3339.
 Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-
-
-@dataclass(frozen=True, slots=True)
-class NormalForm:
-    """How a text is normalized before a command sees it; part of the parameter's type.
-
-    Attributes:
-        parse: raises `InvalidRequest` for an invalid text; None for a text that is used unchanged.
-        why: for a text that is used unchanged, the reason.
-    """
-
-    parse: Callable[[str], str] | None
-    why: str = ""
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -396,60 +375,9 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
         handler=handler,
         summary=summary,
         routes=tuple(Route(*route.split(" ", 1)) for route in http),
-        credential_field=_credential_field(params),
-        secret_fields=_secret_fields(params),
-        normal_forms=_normal_forms(name, params) if facts["is_command"] else {},
+        credential_field=credential_field(params),
+        secret_fields=secret_fields(params),
+        normal_forms=normal_forms(name, params) if facts["is_command"] else {},
         decode=msgspec.json.Decoder(params).decode,
         **facts,
     )
-
-
-def _credential_field(params: type[Params]) -> str | None:
-    for name, hint in typing.get_type_hints(params, include_extras=True).items():
-        for meta in _metas(hint):
-            if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get(CREDENTIAL):
-                return name
-    return None
-
-
-def _secret_fields(params: type[Params]) -> frozenset[str]:
-    hints = typing.get_type_hints(params, include_extras=True)
-    return frozenset(name for name, hint in hints.items() if any(_is_secret(meta) for meta in _metas(hint)))
-
-
-def _is_secret(meta: Any) -> bool:
-    return isinstance(meta, msgspec.Meta) and (meta.extra_json_schema or {}).get("format") == "password"
-
-
-def _metas(hint: Any) -> Iterable[Any]:
-    """What a type is annotated with, each part of a union included."""
-    for part in (hint, *typing.get_args(hint)):
-        yield from getattr(part, "__metadata__", ())
-
-
-def _normal_forms(name: str, params: type[Params]) -> Mapping[str, Callable[[str], str]]:
-    """The functions that normalize a command's texts.
-
-    Raises:
-        TypeError: a text does not declare how it is normalized.
-    """
-    found: dict[str, Callable[[str], str]] = {}
-    for parameter, hint in typing.get_type_hints(params, include_extras=True).items():
-        if parameter not in params.__struct_fields__:
-            continue
-        for part in typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, UnionType} else (hint,):
-            form = _form_of(part)
-            if form is None and typing.get_args(part)[:1] in {(), (str,)} and (part is str or typing.get_args(part)):
-                raise TypeError(f"command {name} does not say how {parameter} is normalized: NormalForm in its type")
-            if form is not None and form.parse is not None:
-                found[parameter] = form.parse
-    return found
-
-
-def _form_of(hint: Any) -> NormalForm | None:
-    for meta in getattr(hint, "__metadata__", ()):
-        if isinstance(meta, NormalForm):
-            return meta
-        if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get(CREDENTIAL):
-            return NormalForm(None, "a credential")
-    return None

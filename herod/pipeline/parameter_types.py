@@ -10,7 +10,7 @@ import msgspec
 
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
 from herod.pipeline.email_addresses import MAX_EMAIL, parse_email
-from herod.pipeline.operation_definition import NormalForm
+from herod.pipeline.parameter_annotations import NormalForm
 from herod.pipeline.text_normalization import MAX_NAME, parse_label, parse_name
 from herod.store.store_interface import MAX_PAGE
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME

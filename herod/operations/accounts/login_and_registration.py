@@ -26,11 +26,11 @@ from herod.pipeline.operation_definition import (
     GivesNothing,
     NoTarget,
     Params,
-    SecretText,
     Surface,
     Work,
     command,
 )
+from herod.pipeline.parameter_annotations import SecretText
 from herod.pipeline.parameter_types import IN_ANY_SPELLING, AccountName, CurrentPassword, Email, NewPassword, Verbatim
 from herod.pipeline.result_views import TokenAnswer
 from herod.records import Account, Session

@@ -12,13 +12,13 @@ from herod.pipeline.operation_definition import (
     GivesNothing,
     NoTarget,
     Params,
-    SecretText,
     Tool,
     Work,
     command,
     query,
 )
 from herod.pipeline.pagination import page_of, parse_limit
+from herod.pipeline.parameter_annotations import SecretText
 from herod.pipeline.parameter_types import (
     EXAMPLE_ID,
     AccountName,

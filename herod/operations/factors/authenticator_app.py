@@ -23,7 +23,8 @@ from herod.operations.factors.factor_state import (
 )
 from herod.operations.factors.second_factor_codes import EXAMPLE_OTP, OTP, OneTimeCode
 from herod.operations.factors.unfinished_sign_ins import MAX_SEALED_CHARS, open_setup, seal_setup
-from herod.pipeline.operation_definition import Context, GivesNothing, NoParams, Params, SecretText, command, query
+from herod.pipeline.operation_definition import Context, GivesNothing, NoParams, Params, command, query
+from herod.pipeline.parameter_annotations import SecretText
 from herod.pipeline.parameter_types import AS_IT_IS
 from herod.pipeline.result_views import hide_values
 from herod.records import Account, TotpFactor

@@ -24,7 +24,9 @@ from herod_client.core.errors import BadCredentials
 
 __all__ = ["session_passkey", "session_passkey_begin"]
 
-UNKNOWN: Final = "Herod does not know this passkey: it was deleted, or is of another herod. Use another one, or your password."
+UNKNOWN: Final = (
+    "Herod does not know this passkey: it was deleted, or is of another herod. Use another one, or your password."
+)
 
 
 class PasskeySignIn(Opening, frozen=True, kw_only=True):

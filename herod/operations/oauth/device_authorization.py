@@ -22,7 +22,8 @@ from herod.operations.oauth.device_codes import (
 )
 from herod.operations.oauth.form_parameters import AppResource
 from herod.operations.oauth.token_families import app_of
-from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, SecretText, command
+from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, command
+from herod.pipeline.parameter_annotations import SecretText
 from herod.pipeline.parameter_types import CLIENT_IN_HEADER, Scope
 from herod.pipeline.result_views import hide_values
 from herod.records import DeviceCode

@@ -25,7 +25,8 @@ from herod.credentials.redirect_uris import (
 from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, GRANT_TYPES, REFRESH_TOKEN
 from herod.identity.oauth_apps import NO_SECRET
 from herod.pipeline.app_names import parse_app_name
-from herod.pipeline.operation_definition import Context, GivesNothing, NormalForm, NoTarget, Params, SecretText, command
+from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, command
+from herod.pipeline.parameter_annotations import NormalForm, SecretText
 from herod.pipeline.parameter_types import NAME, Verbatim
 from herod.pipeline.result_views import hide_values
 from herod.scopes.decisions import Access

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from herod.credentials.ownership_secrets import UNPROTECTED, hash_ownership_secret, ownership_hashes
-from herod.pipeline.operation_definition import Context, NormalForm, NoTarget, Params, Target, command, query
+from herod.pipeline.operation_definition import Context, NoTarget, Params, Target, command, query
 from herod.pipeline.pagination import merged, page_of, parse_limit
+from herod.pipeline.parameter_annotations import NormalForm
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, NAME, Cursor, Label, Limit
 from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.quotas import Quota, is_bound, quota_reached

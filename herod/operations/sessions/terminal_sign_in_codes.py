@@ -25,12 +25,12 @@ from herod.pipeline.operation_definition import (
     GivesNothing,
     NoTarget,
     Params,
-    SecretText,
     Surface,
     Time,
     command,
     query,
 )
+from herod.pipeline.parameter_annotations import SecretText
 from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.result_views import hide_values, networks_list
 from herod.records import Account, Session

@@ -8,7 +8,6 @@ from herod.operations.keys import make_key, put_key
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import (
     Context,
-    CredentialText,
     GivesNothing,
     NoTarget,
     Params,
@@ -17,6 +16,7 @@ from herod.pipeline.operation_definition import (
     query,
 )
 from herod.pipeline.pagination import ByteBudget
+from herod.pipeline.parameter_annotations import CredentialText
 from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import given_scope
 from herod.pipeline.record_references import named_service_key

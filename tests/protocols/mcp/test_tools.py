@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation_definition import CredentialText, Operation, Params, Tool, query
+from herod.pipeline.operation_definition import Operation, Params, Tool, query
+from herod.pipeline.parameter_annotations import CredentialText
 from herod.protocols.mcp.tools import make_tools
 from herod.scopes.decisions import Access
 
