@@ -240,7 +240,8 @@ class Settings:
     public_url: str | None = setting(
         TEXT,
         "Where browsers and apps reach herod: issuer of the metadata and of tokens with an audience, and the origin of "
-        "the pages; its host is also accepted as Host.",
+        "the pages; its host is also accepted as Host. Passkeys belong to that host: under another one nobody can use "
+        "them.",
         shown="`http://localhost:PORT` of the first TCP address",
         metavar="URL",
         parse=_url,

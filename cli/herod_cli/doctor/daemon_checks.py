@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from herod_cli.doctor.account_checks import check_daemon_user
 from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.doctor.port_holders import describe_holder
 from herod_cli.exit_codes import FailureError
@@ -48,6 +49,7 @@ def check_daemon(invocation: Invocation) -> Iterator[Finding]:
         return
     if isinstance(address, UnixAddress):
         yield from _check_socket(address, is_running=not isinstance(answers, ClientError))
+        yield from check_daemon_user(address)
     elif not (address.secure or address.is_loopback):
         yield warn(
             "address", f"{address} is another machine without TLS: secrets are sent unencrypted.", "use https://"
@@ -231,7 +233,11 @@ def _check_public_url(client: Client) -> Iterator[Finding]:
     elif parts.scheme != "https" and parts.hostname != "localhost":
         yield warn("public-url", f"The public URL is {url}, and browsers offer no passkeys without TLS.", fix)
     else:
-        yield ok("public-url", f"Browsers and apps reach the daemon at {url}. Passkeys belong to that name.")
+        yield ok(
+            "public-url",
+            f"Browsers and apps reach the daemon at {url}. Passkeys belong to that name: under another one "
+            "nobody can use them, and everybody sets up new ones.",
+        )
 
 
 def _is_address(host: str) -> bool:

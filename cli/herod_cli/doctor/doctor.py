@@ -26,8 +26,8 @@ INDENT: Final = 6
 def doctor(invocation: Invocation) -> int:
     """Find problems and how to fix them.
 
-    Checks the socket and its cookie, the daemon's health, who you are to it, versions, who may read secrets, saved
-    tokens and the store, and the service that `make install` installed. Exit code 1 if any check fails.
+    Checks the socket and its cookie, as whom the daemon runs, its health, who you are to it, versions, who may read
+    secrets, saved tokens and the store, and the service that `make install` installed. Exit code 1 if any check fails.
     """
     from herod_cli.doctor.daemon_checks import check_daemon  # keeps `--help` fast
     from herod_cli.doctor.file_checks import check_files

@@ -1,6 +1,8 @@
 """`herod doctor` finds problems, suggests fixes, and shows no secret."""
 
 import json
+import os
+import pwd
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from herod_cli.doctor.account_checks import check_daemon_user, cookie_owner
 from herod_cli.shared.output import width
+from herod_client import UnixAddress
 from support.fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 
 Typed = Callable[..., Any]
@@ -46,6 +50,48 @@ def test_all_is_well(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
     checks = _checks(herod, 0)
     for name in ("looked", "cookie", "daemon", "health", "version", "identity", "credentials"):
         assert _result(checks, name) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("uid", "shell", "mine", "result", "words"),
+    [
+        (0, "/bin/bash", 0, "ok", "as root"),
+        (990, "/usr/sbin/nologin", 1000, "ok", "as herod, a user of its own"),
+        (61234, None, 1000, "ok", "as uid 61234, a user of its own"),
+        (1000, "/bin/bash", 0, "warn", "as herod: each program of herod can read its store"),
+        (1001, "/usr/sbin/nologin", 1000, "ok", "a user of its own"),
+        (990, "/usr/sbin/nologin", 990, "warn", "can read its store and secret"),
+    ],
+)
+def test_as_whom_the_daemon_runs(
+    daemon: FakeDaemon,
+    machine: Path,
+    herod: Typed,
+    monkeypatch: pytest.MonkeyPatch,
+    uid: int,
+    shell: str | None,
+    mine: int,
+    result: str,
+    words: str,
+) -> None:
+    """Where it is a person's user, any program of theirs can bypass consent and approvals, and that is said."""
+
+    def known(asked: int) -> Any:
+        if shell is None:
+            raise KeyError(asked)
+        return pwd.struct_passwd((("root" if asked == 0 else "herod"), "x", asked, asked, "", "/", shell))
+
+    monkeypatch.setattr("herod_cli.doctor.account_checks.pwd.getpwuid", known)
+    monkeypatch.setattr("herod_cli.doctor.account_checks.os.geteuid", lambda: mine)
+    address = UnixAddress(str(machine / "run" / "herod" / "herod.sock"))
+    assert list(check_daemon_user(address)) == []  # without a cookie nothing can be said
+    Path(address.cookie_path).write_text("x", encoding="utf-8")
+    assert cookie_owner(address) == os.getuid()
+    monkeypatch.setattr("herod_cli.doctor.account_checks.cookie_owner", lambda _: uid)
+    (finding,) = check_daemon_user(address)
+    assert finding.result == result
+    assert words in finding.text
+    assert bool(finding.fix) is (result == "warn")
 
 
 def test_no_daemon(machine: Path, herod: Typed) -> None:
