@@ -28,6 +28,7 @@ COMMANDS: Final = {
         "peer": "list",
         "resource": "list vm --secret -",
         "approval": "list",
+        "attention": "",
         "audit": "list",
         "legacy": "status",
         "explain": "--scope read",

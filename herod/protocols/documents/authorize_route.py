@@ -58,7 +58,8 @@ def _operation(method: str) -> Schema:
             "200": {"description": "A page with a link to the app, which says what is wrong.", **page},
             "303": {"description": "To the consent page, or to the app with an error."},
             "400": {"description": "The app or the redirect is not known, or the request cannot be read.", **page},
-            **{str(status): failure(status) for status in (403, 413, 421, 500)},
+            # A form may come from everybody's pages, a link's page sends no Origin.
+            **{str(status): failure(status) for status in (*((403,) if method == "get" else ()), 413, 421, 500)},
             "503": {
                 "description": "Too many pages are requested at once, or this one took too long.",
                 "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}},

@@ -15,9 +15,11 @@ from referencing.jsonschema import DRAFT7, DRAFT202012
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation, Surface
+from herod.protocols.cross_origin import CrossOrigin
 from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import components, result_schema
 from herod.protocols.error_codes import REQUEST_CODES
+from herod.protocols.host_and_origin_guard import PageKind
 from support.herod_in_memory import Harness, open_harness
 
 MODULES = Path(__file__).parents[2] / "npm" / "node_modules"
@@ -60,8 +62,9 @@ async def test_openapi_says_what_any_request_can_get(harness: Harness) -> None:
     """The errors of the request itself are described, with each operation or for all paths at once."""
     found = await document(harness, "/openapi.json")
     for path, item in found["paths"].items():
-        for described in item.values():
-            everywhere = {"400", "413", "421"} | ({"403"} if not path.startswith("/.well-known/") else set())
+        for method, described in item.items():
+            is_refused = CrossOrigin().check(PageKind.FOREIGN, method.upper(), path) is not None
+            everywhere = {"400", "413", "421", *(["403"] if is_refused else [])}
             assert everywhere <= described["responses"].keys(), path
     ways = found["paths"]["/validate"]["post"]["responses"]
     for row in REQUEST_CODES.values():
