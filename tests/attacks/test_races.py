@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 import trio
 
+from attacks.device_races import a_device_code_is_redeemed_twice, two_people_decide_about_a_code
 from attacks.ended_rights import ENDS, USES, Right, is_told
 from attacks.race_scene import Scene, open_scene, won
 from herod.identity.credential_types import Bearer, PeerClaim, SessionCookie
@@ -295,7 +296,8 @@ RACES: Final[tuple[Callable[[Scene], Awaitable[None]], ...]] = (
     peer_rules_reach_the_quota, sessions_reach_the_quota, a_code_is_used_twice, a_code_outlives_its_maker,
     an_email_is_registered_twice, a_password_is_guessed, a_legacy_secret_is_guessed, a_resource_is_guessed,
     a_key_is_rotated_twice, an_account_makes_while_it_is_deleted, an_account_is_disabled_and_enabled,
-    a_rule_is_removed_and_made, passwords_are_set_at_once,
+    a_rule_is_removed_and_made, passwords_are_set_at_once, a_device_code_is_redeemed_twice,
+    two_people_decide_about_a_code,
 )  # fmt: skip
 QUOTAS: Final[Mapping[str, int]] = {
     "keys": QUOTA,

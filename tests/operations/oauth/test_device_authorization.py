@@ -56,6 +56,26 @@ async def test_two_resources(harness: Harness) -> None:
     assert (answer.status, answer.json["error"]) == (400, "invalid_target")
 
 
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ("&scope=", 200),
+        ("&unknown=1", 200),
+        ("&scope=read&scope=read", 400),
+        ("&client_id=x", 400),
+        ("&grant_type=x", 200),
+        ("&device_code=x&code_challenge=x", 200),
+    ],
+)
+async def test_parameters(harness: Harness, more: str, status: int) -> None:
+    """Those without a value count as omitted, unknown ones are ignored, and none is sent twice (section 3.1)."""
+    form = f"client_id={device_app(harness).client_id}&resource={MCP}{more}"
+    assert (await harness.request("POST", "/device_authorization", form=form)).status == status
+    by_json = await harness.request("POST", "/device_authorization", json={"client_id": device_app(harness).client_id})
+    assert by_json.status in {400, 415}
+    assert (await harness.request("GET", f"/device_authorization?{form}")).status == 405
+
+
 async def test_the_grant_must_be_registered(harness: Harness) -> None:
     """An app that registered codes alone gets none of these."""
     for app in (dynamic_app(harness), await registered_app(harness)):
