@@ -15,7 +15,7 @@ from herod.identity.client_documents import parse_client_url, shipped_document
 from herod.identity.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
 from herod.identity.registered_apps import registered_app
 from herod.identity.runtime_state import Runtime
-from herod.records import App
+from herod.records import Account, App
 from herod.store.store_interface import Reader
 
 __all__ = ["NO_SECRET", "UNNAMED", "AppOrigin", "OAuthApp", "find_app"]
@@ -80,6 +80,10 @@ class OAuthApp(msgspec.Struct, frozen=True, kw_only=True):
     def is_public(self) -> bool:
         """Whether it has no secret."""
         return self.auth_method == NO_SECRET
+
+    def admits(self, account: Account) -> bool:
+        """Whether the account may sign in to it."""
+        return self.admits_unconfirmed or account.is_confirmed
 
 
 def find_app(reader: Reader, runtime: Runtime, client_id: str) -> OAuthApp | None:

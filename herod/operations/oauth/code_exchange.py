@@ -15,15 +15,14 @@ from herod.operations.oauth.authorization_codes import code_id
 from herod.operations.oauth.code_challenges import is_proven
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
-    NO_TOKENS,
     answer_with_tokens,
     app_of,
     begin_family,
     delegated_principal,
     narrowed,
     prepare_keys,
+    refuse_reuse,
 )
-from herod.operations.tokens import end_family
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Work, command
 from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Verbatim
 from herod.pipeline.result_views import AppTokens
@@ -90,13 +89,9 @@ def token_exchange_code(tx: Writer, context: Context, params: ExchangeCode) -> A
         reuse = InvalidGrant(
             "This code was used before, so all tokens that came from it have ended: connect again.", reason="code_reuse"
         )
-        if not end_family(tx, context, delegation, code.family):
-            raise reuse
-        context.target, context.refused = code.delegation, reuse
-        return NO_TOKENS
+        return refuse_reuse(tx, context, delegation, code.family, reuse)
     _check_code(tx, context, app, code, params)
-    principal = delegated_principal(tx, context, delegation)
-    assert delegation is not None  # noqa: S101 - for the type checker: there is a principal
+    delegation, principal = delegated_principal(tx, context, app, delegation)
     context.principal, context.target = principal, delegation.id
     used = msgspec.structs.replace(code, family=new_key_id())
     tx.put(used)

@@ -106,7 +106,7 @@ def next_step(context: Context, offer: Offer[AuthorizationRequest]) -> tuple[Ste
         return "answer", redirection
 
     is_silent = "none" in request.prompt
-    if not request.app.admits_unconfirmed and not offer.account.is_confirmed:
+    if not request.app.admits(offer.account):
         told = f"An admin must confirm your account before you can sign in to {request.app.name} with it."
         return answer("access_denied", told, is_automatic=is_silent)
     if not offer.scope and not request.openid:

@@ -299,7 +299,7 @@ def _offer(reader: Reader, context: Context, code: DeviceCode) -> Offer[AskedAcc
     except (CeilingExceeded, InvalidTarget, InvalidScope) as error:
         raise InvalidRequest(error.message, reason="asked") from None
     offer = make_offer(reader, context, asked, never=ADMIN)
-    if not app.admits_unconfirmed and not offer.account.is_confirmed:
+    if not app.admits(offer.account):
         raise InvalidRequest(
             f"An admin must confirm your account before you can sign in to {app.name} with it.", reason="unconfirmed"
         )

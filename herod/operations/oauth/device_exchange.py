@@ -12,15 +12,14 @@ from herod.identity.grant_types import DEVICE_CODE
 from herod.operations.oauth.device_codes import check_device_grant, device_code_id, has_passed
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
-    NO_TOKENS,
     answer_with_tokens,
     app_of,
     begin_family,
     delegated_principal,
     narrowed,
     prepare_keys,
+    refuse_reuse,
 )
-from herod.operations.tokens import end_family
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Work, command
 from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER
 from herod.pipeline.result_views import AppTokens
@@ -91,12 +90,8 @@ def token_exchange_device_code(tx: Writer, context: Context, params: ExchangeDev
             "This device code was used before, so all tokens that came from it have ended: sign in again.",
             reason="code_reuse",
         )
-        if not end_family(tx, context, delegation, code.family):
-            raise reuse
-        context.target, context.refused = code.delegation, reuse
-        return NO_TOKENS
-    principal = delegated_principal(tx, context, delegation)
-    assert delegation is not None  # noqa: S101 - for the type checker: there is a principal
+        return refuse_reuse(tx, context, delegation, code.family, reuse)
+    delegation, principal = delegated_principal(tx, context, app, delegation)
     context.principal, context.target = principal, delegation.id
     used = msgspec.structs.replace(code, family=new_key_id())
     tx.put(used)

@@ -16,7 +16,7 @@ from herod.identity.openid_scopes import OPENID, OPENID_SCOPES
 from herod.identity.own_resources import own_resource
 from herod.identity.runtime_state import Runtime
 from herod.operations.openid import access_token_key, access_token_scope, issue_id_token, prepare_id_token
-from herod.operations.tokens import issue_app_token
+from herod.operations.tokens import end_family, issue_app_token
 from herod.pipeline.operation_definition import Context, Work
 from herod.pipeline.result_views import AppTokens
 from herod.records import Account, AuthorizationCode, Delegation, TokenFamily
@@ -37,6 +37,7 @@ __all__ = [
     "narrowed",
     "prepare_keys",
     "refresh_token_of",
+    "refuse_reuse",
     "used_now",
 ]
 
@@ -96,18 +97,51 @@ def refresh_token_of(runtime: Runtime, family: TokenFamily) -> str:
     return derive_refresh_token(runtime.keyring, family=family.id, number=family.number, epoch=family.epoch)
 
 
-def delegated_principal(reader: Reader, context: Context, delegation: Delegation | None) -> Principal:
-    """The person as the app acts for them now.
+def delegated_principal(
+    reader: Reader, context: Context, app: OAuthApp, delegation: Delegation | None
+) -> tuple[Delegation, Principal]:
+    """A delegation that is in force, and the person as the app acts for them now.
 
     Raises:
-        InvalidGrant: the delegation has ended, or the account is disabled: nothing of it is exchanged or refreshed.
+        InvalidGrant: the delegation has ended, the account is disabled, or the app does not admit it any more: nothing
+            of it is exchanged or refreshed.
     """
-    if delegation is not None:
-        try:
-            return delegation_principal(reader, context.runtime, delegation, context.now)
-        except Unauthenticated as error:
-            raise InvalidGrant(error.message, reason=error.reason) from None
-    raise InvalidGrant("The person has taken the app's access back: connect again.", reason="revoked")
+    account = None if delegation is None else reader.get(Account, delegation.account)
+    if delegation is None or account is None:
+        raise InvalidGrant("The person has taken the app's access back: connect again.", reason="revoked")
+    try:
+        principal = delegation_principal(reader, context.runtime, delegation, context.now)
+    except Unauthenticated as error:
+        raise InvalidGrant(error.message, reason=error.reason) from None
+    if not app.admits(account):
+        raise InvalidGrant(
+            "This app takes only accounts that an admin has confirmed: ask an admin to confirm this one, and connect "
+            "again.",
+            reason="unconfirmed",
+        )
+    return delegation, principal
+
+
+def refuse_reuse(
+    tx: Writer, context: Context, delegation: Delegation | None, family_id: str, error: InvalidGrant
+) -> AppTokens:
+    """Refuse what was used before: all tokens that came from it end, which is kept and audited.
+
+    Args:
+        tx: ends them.
+        context: gets the refusal.
+        delegation: None if it has ended, and all of its tokens with it.
+        family_id: of the tokens.
+        error: what the app is told.
+
+    Raises:
+        InvalidGrant: the error, if they had ended already.
+    """
+    if not end_family(tx, context, delegation, family_id):
+        raise error
+    context.target = context.target or (None if delegation is None else delegation.id)
+    context.refused = error
+    return NO_TOKENS
 
 
 def narrowed(runtime: Runtime, names: tuple[str, ...], delegation: Delegation, principal: Principal) -> str:

@@ -19,15 +19,15 @@ from herod.identity.openid_scopes import OPENID_SCOPES
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
-    NO_TOKENS,
     answer_with_tokens,
     app_of,
     delegated_principal,
     narrowed,
     prepare_keys,
+    refuse_reuse,
     used_now,
 )
-from herod.operations.tokens import end_family, family_mark, find_family, is_current, is_in_grace
+from herod.operations.tokens import family_mark, find_family, is_current, is_in_grace
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Work, command
 from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Scope
 from herod.pipeline.result_views import AppTokens
@@ -92,15 +92,12 @@ def token_refresh(tx: Writer, context: Context, params: RefreshTokens) -> AppTok
     if family.has_ended(context.now) or family_mark(family) in context.runtime.revoked:
         raise InvalidGrant("This refresh token is not valid any more: connect again.", reason="refresh_token_expired")
     if not is_current(family, number, context.now):
-        end_family(tx, context, delegation, family.id)
-        context.target = family.delegation
-        context.refused = InvalidGrant(
+        reuse = InvalidGrant(
             "This refresh token was used before, so all tokens that came from it have ended: connect again.",
             reason="refresh_reuse",
         )
-        return NO_TOKENS
-    principal = delegated_principal(tx, context, delegation)
-    assert delegation is not None  # noqa: S101 - for the type checker: there is a principal
+        return refuse_reuse(tx, context, delegation, family.id, reuse)
+    delegation, principal = delegated_principal(tx, context, app, delegation)
     check_resource(context.runtime.config, params.resource, family.resource)
     names = family.scope if params.scope is None else _part(context.runtime, family, params.scope)
     context.principal, context.target = principal, delegation.id

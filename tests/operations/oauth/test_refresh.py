@@ -335,6 +335,18 @@ async def test_an_app_without_the_grant(harness: Harness, ada: Visitor) -> None:
     refused(await app.refresh(token), "unauthorized_client")
 
 
+async def test_an_account_that_is_not_confirmed_any_more(harness: Harness, ada: Visitor) -> None:
+    """Whom an app takes is asked at each refresh and exchange too: not an account that lost its confirmation."""
+    app = await registered_app(harness)
+    token, back = (await app.tokens(ada))["refresh_token"], await app.connect(ada, prompt="consent")
+    await harness.admin("users.update", client_id=ada.client_id, confirmed=False)
+    for answer in (await app.refresh(token), await app.exchange(back["code"])):
+        assert "confirm" in refused(answer)
+    await harness.admin("apps.update", client_id=app.client_id, admit_unconfirmed=True)
+    assert good(await app.refresh(token)) == token
+    assert good(await app.exchange(back["code"]))
+
+
 async def test_families_are_bounded(harness: Harness, ada: Visitor, app: AppOfTest) -> None:
     """An app that signs in again and again keeps a bounded number of families: the oldest ends."""
     seen = []
