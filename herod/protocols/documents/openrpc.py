@@ -118,6 +118,8 @@ def _errors() -> Schema:
 
 
 def _needs(operation: Operation) -> str:
+    if operation.person is not None:
+        return "a person's session"
     if isinstance(operation.needs, str):
         return f"needs {operation.needs}"
     return "public" if operation.needs is Access.PUBLIC else "any credential"

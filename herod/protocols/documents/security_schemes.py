@@ -79,6 +79,12 @@ def security_schemes(runtime: Runtime) -> dict[str, Any]:
 
 def needs_text(operation: Operation) -> str:
     """What a caller needs, for people."""
+    if operation.person is not None:
+        age = f", at most {operation.person // 60} minutes ago" if operation.person else ""
+        return (
+            f"Needs a person's session: opened with a passkey, or with email and password{age}. Sessions of API keys "
+            "and client secrets do not count."
+        )
     if operation.openid:
         return "Needs the access token of an app that asked for scope `openid`."
     if isinstance(operation.needs, str):

@@ -153,3 +153,23 @@ def test_examples_fit_their_parameters(operation: Operation) -> None:
     import msgspec  # needed only here
 
     msgspec.convert(operation.example, operation.params)
+
+
+async def test_what_needs_a_person_says_so(harness: Harness) -> None:
+    """An operation for a person's session alone says that, and how old their sign-in may be, in both documents."""
+    rest = await document(harness, "/openapi.json")
+    said = {
+        one["operationId"]: one["description"]
+        for path in rest["paths"].values()
+        for one in path.values()
+        if isinstance(one, dict) and "operationId" in one
+    }
+    tags = {method["name"]: method.get("tags") for method in (await document(harness, "/rpc/discover"))["methods"]}
+    persons = {name for name, operation in OPERATIONS.items() if operation.person is not None}
+    assert {"approvals.decide", "totp.enable", "passkeys.list"} <= persons & set(said)
+    for name, text in said.items():
+        assert ("Needs a person's session" in text) is (name.partition(".2")[0] in persons), name
+    assert "at most 5 minutes ago" in said["approvals.decide"]
+    assert "ago" not in said["passkeys.list"]
+    for name in persons & set(tags):
+        assert tags[name] == [{"name": "a person's session"}]
