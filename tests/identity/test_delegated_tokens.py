@@ -13,6 +13,7 @@ from herod.operations.tokens import revoke_family
 from herod.pipeline.operation_definition import Context
 from herod.records import Account, Delegation, Revocation
 from herod.scopes.principal import ANONYMOUS
+from herod.settings import QuotaSettings
 from herod.store.store_interface import Writer
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.errors import BadToken, Disabled, ExpiredToken, RevokedToken, Unauthenticated
@@ -183,6 +184,7 @@ async def test_a_revoked_family_in_memory(harness: Harness) -> None:
 
 async def test_an_app_ends_itself_and_not_the_person(harness: Harness) -> None:
     """More revocations of an app's tokens than the settings allow end its delegation alone."""
+    harness.configure(quotas=QuotaSettings(revocations=1000))
     user = await harness.user(scope="read")
     delegation, other = await connect_app(harness, user), await connect_app(harness, user, app="another")
     own, token = await user.bearer(), app_token(harness, other)

@@ -76,7 +76,7 @@ async def test_recovery_codes_count_too(ada: Person) -> None:
         await login(ada, otp=ada.codes[0])
 
 
-async def test_a_right_code_clears_its_pair(ada: Person) -> None:
+async def test_a_right_code_clears_its_pair(ada: Person, autojump_clock: Any) -> None:
     """After a right code, one may mistype again."""
     for _ in range(3):
         assert [await wrong_code(ada) for _ in range(9)] == ["wrong_code"] * 9

@@ -341,7 +341,7 @@ async def test_transports(harness: Harness) -> None:
     assert passkey.transports == ("internal", "usb")
 
 
-async def test_noise(harness: Harness) -> None:
+async def test_noise(harness: Harness, autojump_clock: Any) -> None:
     """Whatever a browser sends is refused in words."""
     ada = await new_person(harness)
     device = await ada.enrol()
