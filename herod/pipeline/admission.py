@@ -35,6 +35,7 @@ __all__ = [
     "SIGN_IN_AGAIN",
     "admit",
     "admitted",
+    "authorize",
     "check_direct",
     "check_fresh",
     "check_own_sign_in",
@@ -133,6 +134,18 @@ def _check_app(principal: Principal, operation: Operation) -> None:
         )
     if principal.delegation is not None and operation.credential and not operation.apps_may:
         raise _makes_nothing_that_lasts(principal)
+
+
+def authorize(context: Context, operation: Operation, principal: Principal) -> None:
+    """Make the principal the context's caller, and refuse whatever it may not do: called before every handler.
+
+    Raises:
+        Unauthenticated, PermissionDenied: as `admit`, `check_person` and `check_fresh`.
+    """
+    context.principal = principal
+    admit(context, operation)
+    check_person(context, operation)
+    check_fresh(context, operation)
 
 
 def check_direct(context: Context, operation: Operation) -> None:

@@ -10,34 +10,29 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-import msgspec
 import trio
 
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Presented, SessionCookie
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
-from herod.pipeline.admission import admit, admitted, check_direct, check_fresh, check_person
-from herod.pipeline.approvals import ASKED, approval_of, ask_for_approval, check_approved, needs_approval, use_approval
+from herod.pipeline.admission import admitted, authorize, check_direct, check_fresh, check_person
+from herod.pipeline.approvals import approval_of, check_approved, needs_approval
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.audited_calls import event_of, refused_request
+from herod.pipeline.command_transactions import CommandTransactions, hold_in_memory
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.credential_verification import allow_verification
 from herod.pipeline.denial_queue import DenialQueue
-from herod.pipeline.given_grants import check_given
 from herod.pipeline.given_params import normalized, take_credential
 from herod.pipeline.guessed_credentials import guess_counters
-from herod.pipeline.issue_rate import IssueRate
-from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait
-from herod.pipeline.privilege_ceilings import check_last_admin, is_admin
+from herod.pipeline.operation_definition import Context, Operation, Params, Target, Wait
 from herod.pipeline.process.process_state import ProcessState
 from herod.pipeline.process.worker_thread import WorkerThread
 from herod.pipeline.refused_credential_id import presented_id
 from herod.pipeline.targets import find_target
-from herod.records import Account, ApiKey, Approval
 from herod.scopes.decisions import Access
-from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
-from herod.store.owned_records import delete_delegations
+from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Health, Page, Store, Writer, in_force_until_restart
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, legacy_counters
@@ -50,7 +45,6 @@ from herod_client.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["Pipeline"]
 
@@ -77,8 +71,8 @@ class Pipeline:
         self.denials = DenialQueue()
         self.trail = AuditRecorder()
         self.attempts = AttemptLimiter(store)
-        self.issued = IssueRate()
         self._clock = clock
+        self._commands = CommandTransactions(runtime, clock=clock, attempts=self.attempts, trail=self.trail)
         self.worker = WorkerThread()
 
     async def call(self, operation: Operation, params: Params, presented: Presented | None, source: Source) -> Any:
@@ -99,7 +93,7 @@ class Pipeline:
         try:
             check_direct(context, operation)
             if operation.needs is not Access.PUBLIC:
-                self._admit(context, operation, self._identify(context, presented))
+                authorize(context, operation, self._identify(context, presented))
             if context.principal is not ANONYMOUS:
                 note_use(self.store, context, context.principal)
             if operation.verifies is not None:
@@ -162,7 +156,7 @@ class Pipeline:
         try:
             context.principal = principal = self._identify(context, presented)
             if len(operations) == 1 or not admitted(context, operations):
-                self._admit(context, operations[0], principal)
+                authorize(context, operations[0], principal)
         except (Unauthenticated, PermissionDenied, RateLimited) as error:
             self._note(error, operations[0], context, presented)
             raise
@@ -252,23 +246,9 @@ class Pipeline:
         """
         approval = approval_of(self.store, context, operation, params, context.record)
         if approval is None:
-            approval = await self.store.write(partial(self._ask_person, context, operation, presented, params))
+            approval = await self.store.write(partial(self._commands.ask_person, context, operation, presented, params))
             self.runtime.counters["approvals_asked"] += 1
         check_approved(context, approval)
-
-    def _ask_person(
-        self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
-    ) -> Approval:
-        context.now = self._clock()
-        self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
-        before = tx.revision
-        record = find_target(tx, context, operation.target, params) if isinstance(operation.target, Target) else None
-        approval = ask_for_approval(tx, context, operation, params, record)
-        event = event_of(operation, context, outcome="ok", target=approval.id)
-        if tx.revision != before:  # else it waits already
-            row = msgspec.structs.replace(event, operation=ASKED)
-            self.trail.record(tx, row, source=share_of(context.source), is_own_row=True)
-        return approval
 
     async def _find(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, counter: Counter
@@ -291,7 +271,7 @@ class Pipeline:
         result = await wait(self.store, context, params)
         if operation.needs is not Access.PUBLIC:  # the caller may have lost access meanwhile
             context.now = self._clock()
-            self._admit(context, operation, self._identify(context, presented))
+            authorize(context, operation, self._identify(context, presented))
         return result
 
     async def _change(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
@@ -308,11 +288,11 @@ class Pipeline:
 
     async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         try:
-            result = await self.store.write(partial(self._run, context, operation, presented, params))
+            result = await self.store.write(partial(self._commands.run, context, operation, presented, params))
         except Unavailable as error:
             if operation.unwritten is None or needs_approval(context, operation):
                 raise
-            self._hold_in_memory(context, operation, params, operation.unwritten)
+            hold_in_memory(self.store, context, operation, params, operation.unwritten)
             raise in_force_until_restart(error) from error
         for change in context.on_commit:
             change()
@@ -326,81 +306,12 @@ class Pipeline:
             operation.written(context)
         return result
 
-    def _run(
-        self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
-    ) -> Any:
-        context.now = self._clock()  # slow work and the writer's queue have taken time
-        if operation.needs is not Access.PUBLIC:
-            self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
-        before = tx.revision
-        result = self._issue(tx, context, operation, params)
-        has_changed = tx.revision != before
-        for counted in context.counted:
-            self.attempts.settle(tx, counted)
-        if context.refused is not None:
-            reason = context.refused.reason
-            event = event_of(operation, context, outcome="denied", reason=reason, target=context.target)
-            self.trail.record(tx, event, source=share_of(context.source), is_own_row=True)
-        elif (has_changed and not operation.is_routine) or operation.always_audited:
-            event = event_of(
-                operation, context, outcome="ok", reason=context.said, target=context.target, by_admin=is_admin(context)
-            )
-            is_own_row = has_changed or operation.needs == ADMIN
-            self.trail.record(tx, event, source=share_of(context.source), is_own_row=is_own_row)
-        return result
-
-    def _issue(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:
-        """Run a command's handler; if it issues a credential, within its principal's rate."""
-        if not operation.issues:
-            return self._handle(tx, context, operation, params)
-        if context.principal is not ANONYMOUS and context.principal.kind is not PrincipalKind.APP:
-            self.issued.check(context)
-            result = self._handle(tx, context, operation, params)
-        else:  # the handler finds out who signs in, and its writes are rolled back if they may not
-            result = self._handle(tx, context, operation, params)
-            if context.refused is not None:
-                return result
-            self.issued.check(context)
-        self.issued.count(context)
-        return result
-
-    def _handle(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:
-        """Run a command's handler on its target, after checking it again, and check what the handler changed."""
-        if isinstance(operation.target, Target):
-            record = find_target(tx, context, operation.target, params)
-            use_approval(tx, context, operation, params, record)
-            result = operation.handler(tx, context, params, record)
-        else:
-            use_approval(tx, context, operation, params, None)
-            record, result = None, operation.handler(tx, context, params)
-        if isinstance(operation.gives, type):
-            check_given(tx, context, operation, record)
-        if isinstance(record, Account | ApiKey):
-            after = tx.get(type(record), record.id)
-            if after != record:
-                check_last_admin(tx, context, record, after)
-            if isinstance(after, Account) and isinstance(record, Account) and after.epoch != record.epoch:
-                delete_delegations(tx, after, now=context.now)
-        return result
-
-    def _hold_in_memory(self, context: Context, operation: Operation, params: Params, unwritten: Unwritten) -> None:
-        """Apply in memory a change that the store cannot write, if it is allowed."""
-        record = None
-        if isinstance(operation.target, Target):
-            record = find_target(self.store, context, operation.target, params)
-        unwritten(self.store, context, params, record)
-        self.store.change_notifier.send()
-        logger.warning(
-            "in force until the restart, because the store cannot be written: repeat it when it can",
-            extra={"operation": operation.name, "target": context.target, "actor": context.principal.id},
-        )
-
     def _enter(self, operation: Operation, presented: Presented | None, source: Source) -> Context:
         """The context of an identified caller who may call the operation; a denial is queued for the audit log."""
         context = self._context(source)
         try:
             check_direct(context, operation)
-            self._admit(context, operation, self._identify(context, presented))
+            authorize(context, operation, self._identify(context, presented))
         except (Unauthenticated, PermissionDenied, RateLimited) as error:
             self._note(error, operation, context, presented)
             raise
@@ -424,13 +335,6 @@ class Pipeline:
             counters = legacy_counters(context.source)
         self.attempts.check(*counters, now=context.now)
         return principal
-
-    def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
-        """Authorize, or raise."""
-        context.principal = principal
-        admit(context, operation)
-        check_person(context, operation)
-        check_fresh(context, operation)
 
     def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:
         if isinstance(error, NotFound) and error.reason == error.code:
