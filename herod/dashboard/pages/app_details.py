@@ -10,7 +10,8 @@ from herod.dashboard.app_forms import ALGORITHMS, CONSENTS, PKCE, app_scopes, fi
 from herod.dashboard.grant_forms import ticked
 from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render, say
-from herod.pipeline.result_views import IssuedApp
+from herod.identity.grant_types import DEVICE_CODE
+from herod.pipeline.result_views import AppView, IssuedApp
 from herod.protocols.documents.oauth_metadata import OPENID_PATH
 from herod.protocols.documents.server_metadata import ServerFacts, server_metadata
 from herod.protocols.error_codes import row_of
@@ -27,6 +28,7 @@ ENDPOINTS: Final = (
     ("jwks_uri", "Keys (JWKS)"),
     ("end_session_endpoint", "Sign-out URL"),
 )
+DEVICE_ENDPOINT: Final = ("device_authorization_endpoint", "Device URL")
 
 
 def add_routes(app: QuartTrio, gateway: Gateway) -> None:
@@ -114,18 +116,19 @@ class AppDetailPages:
             pkce=PKCE,
             algorithms=ALGORITHMS,
             consents=CONSENTS,
-            endpoints=_endpoints(self._gateway),
+            endpoints=_endpoints(self._gateway, app),
         )
 
 
 async def issued_page(gateway: Gateway, visit: Visit, app: IssuedApp, *, is_new: bool) -> Page:
     """The page that shows a new app, or its new secret, once."""
-    return await render("app_issued.html", visit, app=app, is_new=is_new, endpoints=_endpoints(gateway))
+    return await render("app_issued.html", visit, app=app, is_new=is_new, endpoints=_endpoints(gateway, app))
 
 
-def _endpoints(gateway: Gateway) -> list[tuple[str, str]]:
-    """What to enter in an app's settings, as far as herod offers it: name and URL."""
+def _endpoints(gateway: Gateway, app: AppView) -> list[tuple[str, str]]:
+    """What to enter in the settings of this app, as far as herod offers it: name and URL."""
     config = gateway.pipeline.runtime.config
     offered = server_metadata(ServerFacts(config, tuple(gateway.operations.values())))
-    found = [(label, str(offered[name])) for name, label in ENDPOINTS if name in offered]
+    wanted = (*ENDPOINTS, DEVICE_ENDPOINT) if DEVICE_CODE in app.grants else ENDPOINTS
+    found = [(label, str(offered[name])) for name, label in wanted if name in offered]
     return [("Discovery", f"{config.public_url}{OPENID_PATH}"), *found]

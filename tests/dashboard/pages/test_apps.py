@@ -139,6 +139,10 @@ async def test_what_to_enter_in_the_app(ada: Visitor) -> None:
     page = await ada.read(f"/ui/apps/{app.id}")
     for url in ("http://localhost/.well-known/openid-configuration", "http://localhost/token", app.id):
         assert f'<code class="uri">{url}</code>' in page
+    for_codes = '<code class="uri">http://localhost/device_authorization</code>'
+    assert for_codes not in page
+    await ada.do(f"/ui/apps/{app.id}/edit", **FIELDS, device="on")
+    assert for_codes in await ada.read(f"/ui/apps/{app.id}")
 
 
 async def test_only_admins_have_the_area(harness: Harness) -> None:
