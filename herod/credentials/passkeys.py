@@ -149,7 +149,7 @@ def verify_registration(party: RelyingParty, answer: Answer, data: Authenticator
     """The new passkey (WebAuthn 3, section 7.1). The caller has verified the challenge.
 
     Raises:
-        BadCredentials: it is for another page, nobody was verified, or it is of a kind that herod does not take.
+        BadCredentials: it is for another page, nobody was verified, or it is of a kind that herod does not support.
     """
     _check_page(party, answer, "webauthn.create")
     _check_person(party, data)
@@ -226,7 +226,7 @@ def _packed_key(key: CoseKey) -> bytes:
     """A new passkey's public key, in CBOR."""
     packed = cbor.encode(dict(key))
     if key.ALGORITHM not in ALGORITHMS or len(packed) > MAX_KEY_BYTES:
-        raise BadCredentials("This passkey uses an algorithm that herod does not take.", reason="passkey_algorithm")
+        raise BadCredentials("This passkey uses an algorithm that herod does not support.", reason="passkey_algorithm")
     try:
         key.verify(b"", b"")  # it must be a key that can verify something
     except InvalidSignature:

@@ -22,7 +22,7 @@ class ClientDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: in normal form.
-        redirect_uris: those that will do.
+        redirect_uris: those that are acceptable.
         grants: grant types.
         at: when this copy was made, in Unix seconds.
     """

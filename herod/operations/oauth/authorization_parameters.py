@@ -84,9 +84,9 @@ def _prompt_fault(asked: Authorize) -> tuple[str, str] | None:
     """What is wrong with the wishes for sign-in and consent (OpenID Connect Core, section 3.1.2.1)."""
     wishes = set((asked.prompt or "").split())
     if wishes - PROMPTS - IGNORED_PROMPTS:
-        return "invalid_request", "The parameter 'prompt' knows none, login, consent and select_account."
+        return "invalid_request", "The parameter 'prompt' takes none, login, consent and select_account."
     if "none" in wishes and len(wishes) > 1:
-        return "invalid_request", "The prompt 'none' stands alone: leave out the others."
+        return "invalid_request", "The prompt 'none' cannot be combined with others: leave those out."
     if asked.max_age is not None and not _SECONDS.match(asked.max_age):
         return "invalid_request", "The parameter 'max_age' is a number of seconds."
     return None

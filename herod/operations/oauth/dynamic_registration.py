@@ -143,8 +143,8 @@ def _limit(reader: Reader, context: Context, params: RegisterApp) -> Attempt | N
 def oauth_register(tx: Writer, context: Context, params: RegisterApp) -> RegisteredApp:
     """Register an app that asks people for access (RFC 7591), if the settings allow it (`--dynamic-apps`).
 
-    Only for programs on herod's own machine. Redirects that will not do are left out one by one; the answer lists those
-    that were taken. herod keeps nothing: the `client_id` contains the registration and does not expire.
+    Only for programs on herod's own machine. Redirects that are not acceptable are left out one by one; the answer
+    lists those that were taken. Herod keeps nothing: the `client_id` contains the registration and does not expire.
     """
     config = context.runtime.config
     if not config.takes_dynamic_apps:

@@ -144,7 +144,7 @@ class _Answer:
         """Take the next bytes.
 
         Raises:
-            InvalidClientMetadata: the response will not do.
+            InvalidClientMetadata: the response is not an acceptable document.
         """
         self._read += len(piece)
         if self._read > MAX_HEAD_BYTES + 2 * MAX_DOCUMENT_BYTES:

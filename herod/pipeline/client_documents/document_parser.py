@@ -36,7 +36,7 @@ def parse_document(url: ClientUrl, body: bytes, *, own_origins: frozenset[str], 
         now: Unix seconds.
 
     Raises:
-        InvalidClientMetadata: it is not this app's document, or says something that will not do.
+        InvalidClientMetadata: it is not this app's document, or says something that is not acceptable.
     """
     members = _members(body)
     if members.get("client_id") != url.text:
@@ -89,7 +89,7 @@ def _name(value: Any) -> str:
     try:
         return parse_app_name(value)
     except InvalidRequest as error:
-        raise _bad(f"its client_name will not do ({error.message.rstrip('.')})") from None
+        raise _bad(f"its client_name is not acceptable ({error.message.rstrip('.')})") from None
 
 
 def _redirects(texts: list[str], own_origins: frozenset[str]) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def _redirects(texts: list[str], own_origins: frozenset[str]) -> tuple[str, ...]
         if redirect.is_for_anybody:
             taken[redirect.text] = None
     if not taken:
-        raise _bad("none of its redirect_uris will do")
+        raise _bad("none of its redirect_uris is acceptable")
     return tuple(taken)
 
 
