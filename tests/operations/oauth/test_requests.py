@@ -47,7 +47,7 @@ FAULTS = [
     ({"code_challenge": "a" * 43}, "invalid_request", "43"),
     ({"code_challenge": "A" * 42 + "="}, "invalid_request", "43"),
     ({"code_challenge": "A" * 44}, "invalid_request", "43"),
-    ({"prompt": "none login"}, "invalid_request", "alone"),
+    ({"prompt": "none login"}, "invalid_request", "cannot be combined"),
     ({"prompt": "now"}, "invalid_request", "prompt"),
     ({"max_age": "-1"}, "invalid_request", "max_age"),
     ({"max_age": "soon"}, "invalid_request", "max_age"),
