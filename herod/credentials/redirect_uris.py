@@ -118,14 +118,6 @@ class RedirectUri(msgspec.Struct, frozen=True, kw_only=True):
             return ""
         return origin_at(self.scheme, self.host, self.port or DEFAULT_PORTS[self.scheme])
 
-    @property
-    def form_action_source(self) -> str:
-        """The source for `form-action` (CSP) with which a page may send a form that ends at this redirect.
-
-        A source names no IPv6 address (CSP 3, section 2.3.1), so those need their scheme.
-        """
-        return f"{self.scheme}:" if not self.host or self.host.startswith("[") else self.origin
-
 
 def parse_redirect_uri(text: str) -> RedirectUri:
     """Read a redirect URI, whoever gives it.

@@ -6,7 +6,7 @@
   opened, even one of our own origin from while herod was down, loses it on the way from the one to the other, so no
   page that was open before a sign-in can look into the pages after it.
 
-Must never let a page weaken these: it can only ask for less, and name where its one form leads.
+Must never let a page weaken these: it can only ask for less.
 """
 
 from typing import Final
@@ -20,15 +20,13 @@ __all__ = [
     "FORGET_STORAGE",
     "PageSecurity",
     "as_entry",
-    "forms_may_end_at",
     "is_framed",
     "never_framed",
 ]
 
-_FORMS: Final = "form-action 'self'"
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-    f"{_FORMS}; frame-ancestors "
+    "form-action 'self'; frame-ancestors "
 )
 # Passkeys are for our own pages, also where one is in a frame of ours; nothing else that a browser asks people about is
 # used. Names that Chromium knows: it would complain of others.
@@ -84,17 +82,6 @@ def never_framed(page: Page) -> Page:
     """Let nobody show this page in a frame."""
     page.headers[_FRAMES] = "DENY"
     return page
-
-
-def forms_may_end_at(page: Page, source: str) -> Page:
-    """Let a form of this page end at another origin, by a redirect of ours: browsers apply the policy to that too.
-
-    Args:
-        page: never shown in a frame from now on.
-        source: a source of `form-action` (CSP 3, section 6.4.1).
-    """
-    page.headers["Content-Security-Policy"] = _POLICY.replace(_FORMS, f"{_FORMS} {source}") + "'none'"
-    return never_framed(page)
 
 
 def as_entry(page: Page) -> Page:

@@ -1,6 +1,8 @@
 """The consent page in a browser: looked at in every theme and size, with axe, and used without script."""
 
 import re
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -76,3 +78,34 @@ def test_allow_and_deny(sit: Sit, daemon: Daemon, script: bool) -> None:
     open_question(bob, asking(daemon))
     back = answer_of(bob, "Allow")
     assert (set(back), back["state"]) == ({"code", "state", "iss"}, "s")
+
+
+class LeadsOn(BaseHTTPRequestHandler):
+    """An app that sends the browser on from its redirect to another origin of its own."""
+
+    def do_GET(self) -> None:
+        """The redirect, or the page."""
+        if self.path.startswith("/callback?"):
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/done")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Do not log."""
+
+
+def test_an_app_that_leads_on(sit: Sit, daemon: Daemon) -> None:
+    """No policy of herod's page holds back what an app does with the browser after its redirect."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), LeadsOn) as app:
+        Thread(target=app.serve_forever).start()
+        try:
+            bob = sit()
+            open_question(bob, asking(daemon, redirect_uri=f"http://127.0.0.1:{app.server_port}/callback"))
+            bob.button("Allow").click()
+            bob.page.wait_for_url(f"http://localhost:{app.server_port}/done")
+        finally:
+            app.shutdown()
+    bob.forgive("favicon")

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from hashlib import sha256
+from html import unescape
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -92,8 +93,9 @@ def _connect(vault: Vault, door: Doorway, session: Mapping[str, str], resource: 
     assert b"Canary App" in page
     vault.places["consent page"] = page.replace(given["request"].encode(), b"").replace(given["ticket"].encode(), b"")
     allow = {**given, "decision": "allow", "scope:user": "on"}
-    _, head, _ = door.send(Ask("POST", "/ui/consent", {**OWN, **session}, urlencode(allow).encode()))
-    secrets["authorization code"] = _query_of(_header(head, "location"))["code"]
+    _, _, page = door.send(Ask("POST", "/ui/consent", {**OWN, **session}, urlencode(allow).encode()))
+    (led_to,) = re.findall(r'content="0;url=([^"]*)"', page.decode())
+    secrets["authorization code"] = _query_of(unescape(led_to))["code"]
     own = {"client_id": registered["client_id"], "client_secret": secrets["app secret"]}
     exchange = {
         **own, "grant_type": "authorization_code", "code": secrets["authorization code"], "redirect_uri": CALLBACK,

@@ -115,10 +115,11 @@ class PersonAtForms:
         )
 
     def _led_away(self, answer: httpx2.Response) -> str:
-        assert answer.status_code == 303, answer.text
-        location: str = answer.headers["location"]
-        assert urlsplit(location).netloc != urlsplit(self.base).netloc
-        return location
+        parsed = _Forms()
+        parsed.feed(answer.text)
+        assert parsed.refresh is not None, answer.text
+        assert urlsplit(parsed.refresh).netloc != urlsplit(self.base).netloc
+        return parsed.refresh
 
     def _form(self, page: httpx2.Response, action: str) -> Form:
         parsed = _Forms()

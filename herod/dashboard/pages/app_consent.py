@@ -1,8 +1,7 @@
 """The consent page: who asks for what, and the form with which a person allows or denies it.
 
-The decision is a form of this origin's own page, with the ticket that only our pages know, never shown in a frame. It
-is answered with a redirect (303) to the app, so this page's policy lets its form end there. An answer without a
-decision leaves by a page (`leaving_page`).
+The decision is a form of this origin's own page, with the ticket that only our pages know, never shown in a frame. The
+answer leaves for the app by a page of its own (`leaving_page`), so no form of ours ends elsewhere.
 """
 
 from quart import Response as Page
@@ -10,8 +9,8 @@ from quart import url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.app_names import name_warnings, shown_name
-from herod.dashboard.page_security import as_entry, forms_may_end_at
-from herod.dashboard.pages.app_requests import answer_page, leaving_page, refused_page
+from herod.dashboard.page_security import as_entry, never_framed
+from herod.dashboard.pages.app_requests import leaving_page, refused_page
 from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, Visit, asked, texts
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.scope_words import scope_words
@@ -70,8 +69,10 @@ class ConsentPage:
         try:
             if fields.get("decision") == "allow":
                 scope = " ".join(texts(fields, "scope"))
-                return await answer_page(await self._gateway.call(visit, "oauth.allow", request=request, scope=scope))
-            return await answer_page(await self._gateway.call(visit, "oauth.deny", request=request))
+                return await leaving_page(
+                    await self._gateway.call(visit, "oauth.allow", request=request, scope=scope), visit
+                )
+            return await leaving_page(await self._gateway.call(visit, "oauth.deny", request=request), visit)
         except InvalidRequest as error:
             if error.reason != "nothing_ticked":
                 return await refused_page(error)
@@ -100,7 +101,7 @@ class ConsentPage:
             words=scope_words,
             error=error,
         )
-        return forms_may_end_at(page, question.form_action)
+        return never_framed(page)
 
     async def _told_that_nobody_is_signed_in(self, request: str) -> Page | None:
         """The answer to an app that wants no page to be shown; None if it lets herod ask the person to sign in."""

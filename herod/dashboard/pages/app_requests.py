@@ -69,17 +69,17 @@ def read_parameters(pairs: Pairs) -> Authorize:
 
 
 async def answer_page(redirection: Redirection) -> Page:
-    """Take an answer to the app: at once, or by the visitor's own click."""
+    """Take an answer to the app: at once, where no form of ours has led here, or by the visitor's own click."""
     if redirection.is_automatic:
         return as_entry(see_other(redirection.location))
     return as_entry(await render("app_answer.html", status=HTTPStatus.OK, redirection=redirection))
 
 
 async def leaving_page(redirection: Redirection, visit: Visit | None = None) -> Page:
-    """Take an answer to the app from a page to which a form may have led: a sign-in, or one that resumes a session.
+    """Take an answer to the app after a form: the decision, a sign-in, or one that resumes a session.
 
-    Browsers apply the policy of a form's page (`form-action`) to every redirect after it, and those pages do not know
-    the app. So this is no redirect but a page that leads on by itself, also without script.
+    Chromium applies the policy of a form's page (`form-action`) to every redirect after it, those of the app included.
+    So this is no redirect but a page that leads on by itself, also without script.
 
     Args:
         redirection: the answer.

@@ -67,14 +67,10 @@ class Allow(Consent, frozen=True, kw_only=True):
 
 
 class Question(AccessQuestion, frozen=True, kw_only=True):
-    """What the consent page says.
-
-    `form_action` is the source of `form-action` (CSP) under which the page's form may lead to the app.
-    """
+    """What the consent page says."""
 
     redirect_host: str
     redirect_kind: str
-    form_action: str
 
 
 class ConsentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +206,6 @@ def _question(context: Context, offer: Offer[AuthorizationRequest]) -> Question:
         **msgspec.structs.asdict(access_question(context, offer)),
         redirect_host=redirect.shown_host,
         redirect_kind=redirect.kind,
-        form_action=redirect.form_action_source,
     )
 
 

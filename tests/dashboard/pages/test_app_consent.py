@@ -47,12 +47,12 @@ async def test_the_page_says_what_matters(harness: Harness, ada: Visitor) -> Non
 
 
 async def test_it_is_never_in_a_frame(harness: Harness, ada: Visitor) -> None:
-    """Clickjacking: no origin may frame it, and its form ends at herod or at this app's own redirect alone."""
+    """Clickjacking: no origin may frame it, and its form ends at herod alone."""
     answer = await ada.get("/ui/consent", request=await dynamic_app(harness).request_for())
     policy = dict(part.strip().partition(" ")[::2] for part in answer.headers["content-security-policy"].split(";"))
     assert policy["frame-ancestors"] == "'none'"
     assert answer.headers["x-frame-options"] == "DENY"
-    assert policy["form-action"] == "'self' http://127.0.0.1:54545"
+    assert policy["form-action"] == "'self'"
     assert policy["script-src"] == "'self'"
 
 
@@ -83,7 +83,7 @@ async def test_the_ticket_counts(harness: Harness, ada: Visitor) -> None:
     for ticket in ("", eve.ticket, ada.ticket[:-1] + "x"):
         form = urlencode({"request": request, "decision": "allow", "scope:read": "on", "ticket": ticket})
         answer = await harness.request("POST", "/ui/consent", form=form, headers={**OWN, **ada.cookie})
-        assert "code=" not in answer.headers.get("location", "")
+        assert "code=" not in answer.headers.get("location", "") + text(answer)
     await send_without_session(harness, request=request, decision="allow", ticket=ada.ticket)
     assert granted(harness) == 0
 
@@ -146,7 +146,7 @@ async def test_a_session_of_no_person(harness: Harness, ada: Visitor) -> None:
     assert "Let <bdi" not in page
     assert 'name="password"' in page
     answer = await by_key.send("/ui/consent", request=request, decision="allow", scope_read="on")
-    assert "code=" not in answer.headers.get("location", "")
+    assert "code=" not in answer.headers.get("location", "") + text(answer)
     assert granted(harness) == 0
 
 
@@ -154,7 +154,6 @@ async def test_nothing_ticked_asks_again(harness: Harness, ada: Visitor) -> None
     """Allowing without a tick shows the page again, and says what to do."""
     answer = await ada.send("/ui/consent", request=await dynamic_app(harness).request_for(), decision="allow")
     assert "Tick what the app may do" in text(answer)
-    assert "form-action 'self' http://127.0.0.1" in answer.headers["content-security-policy"]
     assert granted(harness) == 0
 
 

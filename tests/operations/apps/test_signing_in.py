@@ -106,7 +106,7 @@ async def test_an_app_that_is_off(harness: Harness, ada: Visitor, how: str) -> N
     back = await app.connect(ada, "read")
     await harness.admin(how, client_id=app.client_id)
     answer = await ada.send("/ui/consent", request=request, decision="allow", **{"scope:read": "on"})
-    assert "code=" not in answer.headers.get("location", ""), text(answer)
+    assert "code=" not in answer.headers.get("location", "") + text(answer)
     refused = await app.exchange(back["code"])
     assert (refused.status, refused.json["error"]) == (401, "invalid_client")
 
@@ -118,4 +118,5 @@ async def test_its_own_redirects_alone(harness: Harness, ada: Visitor) -> None:
     await harness.admin("apps.update", client_id=app.client_id, redirect_uris=["https://new.example.org/cb"])
     assert (await app.ask()).status == 400
     answer = await ada.send("/ui/consent", request=request, decision="allow", **{"scope:read": "on"})
-    assert "location" not in answer.headers or not answer.headers["location"].startswith(CALLBACK)
+    assert "location" not in answer.headers
+    assert 'http-equiv="refresh"' not in text(answer)
