@@ -87,7 +87,7 @@ class LeadsOn(BaseHTTPRequestHandler):
         """The redirect, or the page."""
         if self.path.startswith("/callback?"):
             self.send_response(302)
-            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/done")
+            self.send_header("Location", f"http://localhost:{self.headers['Host'].rpartition(':')[2]}/done")
         else:
             self.send_response(200)
         self.send_header("Content-Length", "0")
