@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from operations.oauth.registration_bodies import BODIES
+from support.device_app import DEVICE
 from support.real_daemon import Daemon, running
 
 FORM: Final = "grant_type=authorization_code&code=x&redirect_uri=http://localhost/callback&code_verifier=" + "v" * 43
@@ -53,3 +54,19 @@ def test_after_a_restart(tmp_path: Path) -> None:
         assert metadata["client_id_metadata_document_supported"] is False
     with running(tmp_path / "two") as daemon:
         assert _error(daemon, client_id) == "invalid_client"
+
+
+def test_a_terminal_waits_through_a_restart(tmp_path: Path) -> None:
+    """Who waits with a device code goes on waiting after a restart, over TCP and the Unix socket."""
+    with running(tmp_path) as daemon:
+        asking = ("-d", f"client_id=herod-cli&scope=read&resource={daemon.public_url}")
+        _, codes, _ = daemon.curl("/device_authorization", *asking)
+        assert codes["verification_uri"] == f"{daemon.public_url}/ui/device"
+    poll = f"grant_type={DEVICE}&client_id=herod-cli&device_code={codes['device_code']}"
+    with running(tmp_path) as daemon:
+        for tcp in (True, False):
+            status, told, head = daemon.curl("/token", "-d", poll, tcp=tcp)
+            assert (status, told["error"] in {"authorization_pending", "slow_down"}) == (400, True)
+            assert "no-store" in str(head)
+        status, told, _ = daemon.curl("/device_authorization", *asking, "-H", "Origin: https://evil.example", tcp=True)
+        assert status == 403

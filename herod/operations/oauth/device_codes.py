@@ -2,12 +2,14 @@
 
 A device code is 256 random bits; a user code is short, so guesses at it are counted (section 5.1). Both are stored as
 HMACs. Strangers can ask for codes, so there are so many at a time and no more: of the source with the most, the oldest
-goes. Must never let a code of another source go for one of theirs.
+go. Must never let a code of another source go for one of theirs.
 """
 
 import secrets
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final
 
 from herod.credentials.keyring import Purpose
@@ -40,6 +42,7 @@ DEVICE_CODE_SECONDS: Final = 600
 # For so long after its end the app is told why it gets nothing.
 KEPT_SECONDS: Final = 600
 MAX_DEVICE_CODES: Final = 1024
+ROOM_PART: Final = 16  # one in so many is deleted at once, to make room
 # No vowels, which could spell words, and no letter that looks like a digit (RFC 8628, section 6.1).
 USER_CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
 HALF: Final = 4
@@ -93,17 +96,28 @@ def check_device_grant(runtime: Runtime, app: OAuthApp) -> None:
 
 
 def make_room(tx: Writer, now: int) -> None:
-    """Delete a device code if there are as many as may be: what has passed, or the oldest of the busiest source."""
+    """Delete device codes if there are as many as may be: what has passed, or the oldest of the busiest sources.
+
+    Several at once, because all have to be read for that.
+    """
     if tx.count(DeviceCode) < MAX_DEVICE_CODES:
         return
     codes = list(tx.scan(DeviceCode))
     passed = [code for code in codes if has_passed(code, now)]
-    if not passed:
-        ranges = Counter(range_of(code.share) for code in codes)
-        shares = Counter(code.share for code in codes)
-        passed = [max(codes, key=lambda one: (ranges[range_of(one.share)], shares[one.share], -one.created_at))]
-    for code in passed:
+    for code in passed or _excess(codes, max(1, MAX_DEVICE_CODES // ROOM_PART)):
         tx.delete(DeviceCode, code.id)
+
+
+def _excess(codes: list[DeviceCode], number: int) -> Iterator[DeviceCode]:
+    """So many codes, each the oldest of the source with the most, of the range of sources with the most."""
+    held: dict[str, dict[str, deque[DeviceCode]]] = defaultdict(lambda: defaultdict(deque))
+    for code in sorted(codes, key=lambda one: one.created_at):
+        held[range_of(code.share)][code.share].append(code)
+    counts = Counter(range_of(code.share) for code in codes)
+    for _ in range(min(number, len(codes))):
+        busiest, _ = max(counts.items(), key=itemgetter(1))
+        yield max(held[busiest].values(), key=len).popleft()
+        counts[busiest] -= 1
 
 
 def _letters(typed: str) -> str:
