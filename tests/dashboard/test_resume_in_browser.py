@@ -212,8 +212,9 @@ def test_another_port(ada: Person, daemon: Daemon) -> None:
             other.pages["/form"] = ("text/html", f"{form}<input name=proof value={proof}></form>", {})
             page = tab(ada, f"{other.url}/form")
             if target:
-                page.evaluate("() => { window.mine = window.open('about:blank', 'mine'); f.submit(); }")
-                page.wait_for_timeout(1000)
+                with ada.context.expect_page() as opened:
+                    page.evaluate("() => { window.mine = window.open('about:blank', 'mine'); f.submit(); }")
+                opened.value.wait_for_url(f"{daemon.url}/ui/resume")
                 assert "ticket" not in page.evaluate(LOOK)
             else:
                 page.evaluate("f.submit()")
