@@ -1,6 +1,7 @@
 """The smoke checks: all pass on a good daemon, and each fails when the daemon answers wrongly."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation_definition import Surface
 from herod_smoke.check_runner import run
 from herod_smoke.checks import CHECKS
+from herod_smoke.checks.documented_surface import METHODS, ROUTES
 from herod_smoke.fixtures import Fixtures
 from herod_smoke.http_connection import HttpClient, SmokeConnection, peer
 from herod_smoke.report import Outcome
@@ -45,6 +49,13 @@ def test_there_are_24() -> None:
     """There are exactly 24 checks, each with at least one fault that it must detect."""
     assert len(CHECKS) == 24
     assert set(WAYS) == set(CHECKS)
+
+
+def test_they_know_every_operation() -> None:
+    """Their own list, which a deployed daemon is held to, has every route and JSON-RPC method of the table."""
+    routes = {f"{route.method} {route.path}" for one in OPERATIONS.values() for route in one.routes}
+    assert {re.sub(r"{\w+}", "{}", route) for route in routes} - set(ROUTES) == set()
+    assert {name for name, one in OPERATIONS.items() if Surface.RPC in one.surfaces} - set(METHODS) == set()
 
 
 def test_all_pass_on_a_good_daemon(daemon: Daemon) -> None:
