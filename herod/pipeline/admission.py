@@ -243,6 +243,7 @@ def check_own_sign_in(reader: Reader, context: Context, account: Account, limit:
             f"To change your own password or client secret, you must have signed in within the last {_minutes(limit)}: "
             "sign in again.",
             reason=SIGN_IN_AGAIN,
+            hint=None if principal.method is AuthMethod.SESSION else "herod login --email EMAIL",
         )
 
 

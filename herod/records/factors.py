@@ -27,6 +27,8 @@ class Passkey(Record, frozen=True, kw_only=True):
         is_backed_up: it is (the flag "backup state").
         used_at: when it last signed somebody in, in Unix seconds.
         used_from: from where, as in the audit log.
+        host: of the public URL when it was set up: browsers offer it there alone. Empty: it was set up before herod
+            noted that.
     """
 
     kind: ClassVar[str] = "passkey"
@@ -42,6 +44,7 @@ class Passkey(Record, frozen=True, kw_only=True):
     is_backed_up: bool = False
     used_at: int | None = None
     used_from: str = ""
+    host: str = ""
 
     @property
     def owner_id(self) -> str:

@@ -162,6 +162,19 @@ def _check_answers(invocation: Invocation, client: Client, answers: Answers | Cl
     yield from _check_audit_file(client)
     yield from _check_public_keys(client)
     yield from _check_legacy(client)
+    yield from _check_passkeys(client)
+
+
+def _check_passkeys(client: Client) -> Iterator[Finding]:
+    """Report passkeys of another host than the public URL's; nothing if the caller may not know of them."""
+    try:
+        answer = client.call("attention")
+    except ClientError:
+        return
+    items = answer.get("items") if isinstance(answer, dict) else None
+    for item in items if isinstance(items, list) else []:
+        if isinstance(item, dict) and item.get("code") == "passkeys_stranded":
+            yield warn("passkeys", str(item.get("message")), str(item.get("fix")))
 
 
 def _check_public_keys(client: Client) -> Iterator[Finding]:

@@ -23,7 +23,13 @@ AREAS: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
     "legacy_idle": ("legacy", "Legacy secrets", {}),
 }
 # The page that shows a subject of a warning.
-SUBJECTS: Final = {"expiring": "key", "unused": "key", "app_admin": "app", "admin_factor": "user"}
+SUBJECTS: Final = {
+    "expiring": "key",
+    "unused": "key",
+    "app_admin": "app",
+    "admin_factor": "user",
+    "passkeys_stranded": "user",
+}
 TILES: Final = ("users", "keys", "apps", "sessions", "resources", "peers")
 OWN_KEYS: Final = 20
 

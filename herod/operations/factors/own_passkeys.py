@@ -148,7 +148,8 @@ def passkeys_enrol(tx: Writer, context: Context, params: EnrolPasskey, account: 
     runtime = context.runtime
     answer, data = read_registration(params.client_data, params.attestation)
     use_challenge(tx, context, answer.challenge, ChallengeFor.ENROL, *_bound(context, account))
-    made = verify_registration(party_of(runtime.config), answer, data)
+    party = party_of(runtime.config)
+    made = verify_registration(party, answer, data)
     check_quota(tx, context, PASSKEYS, owner=account.id)
     id_ = passkey_id(runtime.keyring, made.credential)
     if tx.get(Passkey, id_) is not None:
@@ -165,6 +166,7 @@ def passkeys_enrol(tx: Writer, context: Context, params: EnrolPasskey, account: 
         transports=tuple(sorted(TRANSPORTS.intersection(params.transports[:MAX_TRANSPORTS].split(",")))),
         is_synced=made.is_synced,
         is_backed_up=made.is_backed_up,
+        host=party.id,
     )
     tx.put(passkey)
     if not account.user_handle:

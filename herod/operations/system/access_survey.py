@@ -1,7 +1,8 @@
-"""Who has more access than they need, for the attention list: apps, what people let apps do, and admins.
+"""Who has more access than they need, for the attention list, and who has lost some: apps, admins, passkeys.
 
-One reading of apps, delegations and accounts, in a thread with a reader of its own: it must not use what the event loop
-changes. What is only in memory (a use that is not yet written, say) is looked at afterwards, in `AccessSurvey.still`.
+One reading of apps, delegations, accounts and passkeys, in a thread with a reader of its own: it must not use what the
+event loop changes. What is only in memory, such as a use that is not yet written, is looked at afterwards, in
+`AccessSurvey.still`.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from herod.identity.second_factors import has_second_factor
 from herod.operations.keys import UNUSED_SECONDS
 from herod.operations.system.admin_warnings import AccessFacts, WarningTopic
 from herod.pipeline.result_views import rfc3339
-from herod.records import Account, App, Delegation, Record
+from herod.records import Account, App, Delegation, Passkey, Record
 from herod.store.store_interface import Reader
 from herod_client.core.scope_graph import ADMIN, ScopeGraph
 
@@ -45,6 +46,7 @@ class AccessSurvey(msgspec.Struct, frozen=True, kw_only=True):
     admin_delegations: _Found
     unused_delegations: _Found
     bare_admins: _Found
+    stranded_passkeys: _Found
 
     def still(self, reader: Reader, runtime: Runtime, *, now: int) -> AccessFacts:
         """What is true now of what a survey up to a minute ago found."""
@@ -73,11 +75,21 @@ class AccessSurvey(msgspec.Struct, frozen=True, kw_only=True):
             bare_admins=bare.topics[:NAMED],
             bare_admins_count=bare.count,
             are_all_bare_admins=bare.is_all,
+            stranded_passkeys=self.stranded_passkeys.topics[:NAMED],
+            stranded_passkeys_count=self.stranded_passkeys.count,
+            are_all_stranded_passkeys=self.stranded_passkeys.is_all,
         )
 
 
-def survey_access(reader: Reader, graph: ScopeGraph, now: int) -> AccessSurvey:
-    """Read apps, delegations and accounts."""
+def survey_access(reader: Reader, graph: ScopeGraph, host: str, now: int) -> AccessSurvey:
+    """Read apps, delegations, accounts and passkeys.
+
+    Args:
+        reader: of the survey's thread.
+        graph: the scopes there are.
+        host: of the public URL.
+        now: Unix seconds.
+    """
 
     def is_admin(scope: tuple[str, ...]) -> bool:
         return bool(graph.mask(scope) & graph.bit(ADMIN))
@@ -98,6 +110,15 @@ def survey_access(reader: Reader, graph: ScopeGraph, now: int) -> AccessSurvey:
             lambda one: (
                 WarningTopic(id=one.id, name=one.email or one.name)
                 if one.enabled and one.password and is_admin(one.scope) and not has_second_factor(reader, one.id)
+                else None
+            ),
+        ),
+        stranded_passkeys=_collect(
+            reader,
+            Passkey,
+            lambda one: (
+                WarningTopic(id=one.account, name=f"{one.name} of {_whose(reader, one.account)}, at {one.host}")
+                if one.host not in ("", host)
                 else None
             ),
         ),
@@ -123,9 +144,13 @@ def _unused(reader: Reader, live: list[Delegation], now: int) -> Iterator[Warnin
 
 
 def _topic(reader: Reader, delegation: Delegation, used_at: int | None) -> WarningTopic:
-    account = reader.get(Account, delegation.account)
-    whose = delegation.account if account is None else account.email or account.name
-    return WarningTopic(id=delegation.id, name=f"{delegation.app_name} of {whose}", at=rfc3339(used_at))
+    name = f"{delegation.app_name} of {_whose(reader, delegation.account)}"
+    return WarningTopic(id=delegation.id, name=name, at=rfc3339(used_at))
+
+
+def _whose(reader: Reader, account_id: str) -> str:
+    account = reader.get(Account, account_id)
+    return account_id if account is None else account.email or account.name
 
 
 def _collect(reader: Reader, record_type: type[R], judge: Callable[[R], WarningTopic | None]) -> _Found:

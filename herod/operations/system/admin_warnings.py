@@ -64,6 +64,7 @@ class AccessFacts(msgspec.Struct, frozen=True, kw_only=True):
         admin_delegations: what people let apps do, where that includes `admin`; without the `herod` command's own.
         unused_delegations: what people let apps do, unused for 90 days.
         bare_admins: accounts with scope admin and a password, without a second factor.
+        stranded_passkeys: accounts' passkeys that belong to another host than the public URL's.
     """
 
     admin_apps: tuple[WarningTopic, ...] = ()
@@ -78,6 +79,9 @@ class AccessFacts(msgspec.Struct, frozen=True, kw_only=True):
     bare_admins: tuple[WarningTopic, ...] = ()
     bare_admins_count: int = 0
     are_all_bare_admins: bool = True
+    stranded_passkeys: tuple[WarningTopic, ...] = ()
+    stranded_passkeys_count: int = 0
+    are_all_stranded_passkeys: bool = True
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +181,15 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
 
 
 def _access(access: AccessFacts, second_factor: str) -> Iterator[AdminWarning]:
+    if access.stranded_passkeys_count:
+        counted = _at_least(access.stranded_passkeys_count, "passkey", is_all=access.are_all_stranded_passkeys)
+        yield AdminWarning(
+            code="passkeys_stranded",
+            level="soon",
+            message=f"{counted} for another host than the public URL's: nobody can sign in with them now.",
+            fix="Set public_url back, or let their owners sign in with a password and a code, and set up new ones.",
+            subjects=list(access.stranded_passkeys),
+        )
     if access.bare_admins_count:
         yield AdminWarning(
             code="admin_factor",
@@ -185,7 +198,7 @@ def _access(access: AccessFacts, second_factor: str) -> Iterator[AdminWarning]:
             "second factor: whoever learns the password is an admin.",
             fix="Each sets up a passkey or an authenticator app on the page Your account. "
             + (
-                'To make them, set second_factor = "admin" in the settings and restart herod.'
+                'With second_factor = "admin" in the settings, and a restart, they must.'
                 if second_factor == "off"
                 else "They must do so at the next sign-in; disable accounts that nobody uses."
             ),

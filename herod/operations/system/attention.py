@@ -6,6 +6,7 @@ where the limit was reached. Must never contain a secret, only that one is weak.
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,7 +15,7 @@ from herod.operations.system.access_survey import AccessSurvey, survey_access
 from herod.operations.system.admin_warnings import AdminWarning, Facts, KeyFacts, WarningTopic, find_warnings
 from herod.pipeline.operation_definition import Context, NoParams, query
 from herod.pipeline.result_views import rfc3339
-from herod.records import REGISTERED, SERVICE_KEYS, Account, ApiKey, App, Delegation, PeerRule
+from herod.records import REGISTERED, SERVICE_KEYS, Account, ApiKey, App, Delegation, Passkey, PeerRule
 from herod.settings import QuotaSettings
 from herod.store.audit_filter import AuditFilter
 from herod.store.page_cursors import encode_cursor
@@ -47,11 +48,11 @@ async def find_attention(store: Store, context: Context) -> list[AdminWarning]:
         rows=store.count(ApiKey),
         now=now,
     )
-    graph = context.runtime.config.graph
+    graph, host = context.runtime.config.graph, urlsplit(context.runtime.config.public_url).hostname or ""
     access = await scans.find(
         "access",
-        lambda: store.survey(lambda reader: survey_access(reader, graph, now)),
-        rows=store.count(Account) + store.count(App) + store.count(Delegation),
+        lambda: store.survey(lambda reader: survey_access(reader, graph, host, now)),
+        rows=store.count(Account) + store.count(App) + store.count(Delegation) + store.count(Passkey),
         now=now,
     )
     backup_at = await last_backup(store, context)

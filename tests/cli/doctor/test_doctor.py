@@ -128,6 +128,22 @@ def test_the_public_url(daemon: FakeDaemon, herod: Typed, issuer: str, result: s
     assert words in checks["public-url"][0]["text"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "count"),
+    [
+        ({"items": [{"code": "passkeys_stranded", "message": "1 passkey", "fix": "Set public_url back."}]}, 1),
+        ({"items": [{"code": "backup"}, "x"]}, 0),
+        ({"items": 5}, 0),
+        ({}, 0),
+        (RpcError(4003, "no"), 0),
+    ],
+)
+def test_passkeys_of_another_host(daemon: FakeDaemon, herod: Typed, answer: object, count: int) -> None:
+    """Passkeys that belong to a former public URL are a warning, if the caller may know."""
+    daemon.methods["attention"] = answer
+    assert len(_checks(herod, 0).get("passkeys", [])) == count
+
+
 @pytest.mark.parametrize("reply", [json_reply({"issuer": 1}), json_reply([]), json_reply({}, 404)])
 def test_a_public_url_that_is_not_said(daemon: FakeDaemon, herod: Typed, reply: Reply) -> None:
     """Without metadata, nothing is said of it."""

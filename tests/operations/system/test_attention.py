@@ -101,6 +101,19 @@ async def test_an_admin_without_a_second_factor(harness: Harness) -> None:
     assert "eve@example.org" not in [topic.name for topic in (await found(harness))["admin_factor"].subjects]
 
 
+async def test_passkeys_of_another_host(harness: Harness) -> None:
+    """After the public URL got another host, its former passkeys are named, with whose they are and where."""
+    eve = await new_person(harness, email="eve@example.org")
+    await eve.enrol()
+    assert "passkeys_stranded" not in await found(harness)
+    harness.configure(public_url="https://auth.example.org")
+    one = (await found(harness))["passkeys_stranded"]
+    assert one.message.startswith("1 passkey for another host")
+    assert [(topic.id, topic.name) for topic in one.subjects] == [(eve.id, "laptop of eve@example.org, at localhost")]
+    page = await (await visit(harness)).read("/ui/home")
+    assert re.search(rf'<a href="/ui/users/{eve.id}\?ticket=[^"]+">laptop of eve@example.org, at localhost</a>', page)
+
+
 async def test_many(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only some are named and not more than a bound are read; then the message says "at least"."""
     for number in range(7):
