@@ -76,9 +76,9 @@ def open_path(runtime: Runtime, sealed: str | None, now: int) -> str | None:
 
 
 def leads_to_consent(runtime: Runtime, sealed: str | None, now: int) -> bool:
-    """Whether the sealed path is that of a page where a person lets an app act for them: only persons get there."""
-    path = open_path(runtime, sealed, now)
-    return path is not None and path.partition("?")[0] in (url_for("consent"), url_for("device"))
+    """Whether the sealed path is that of a page where a person lets an app do something: only persons get there."""
+    path = (open_path(runtime, sealed, now) or "").partition("?")[0]
+    return path in (url_for("consent"), url_for("device")) or path.startswith(f"{url_for('approvals')}/")
 
 
 def landing_of(received: Request) -> str | None:

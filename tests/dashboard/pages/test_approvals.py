@@ -87,6 +87,15 @@ async def test_a_recent_sign_in(ada: Visitor) -> None:
     assert again.headers["location"].startswith(f"/ui/approvals/{id_}?ticket=")
 
 
+async def test_signing_in_first(ada: Visitor) -> None:
+    """Who follows the address that the app shows is told why to sign in, and not offered what could not decide."""
+    id_, _, _ = await asked(ada)
+    led = await ada.harness.request("GET", f"/ui/approvals/{id_}", headers={"sec-fetch-site": "none"})
+    shown = text(await ada.harness.request("GET", led.headers["location"], headers={"sec-fetch-site": "same-origin"}))
+    assert "An app sent you here" in shown
+    assert "API key" not in shown
+
+
 async def test_only_a_person(ada: Visitor) -> None:
     """The session of an API key sees the list of its account, and is led to sign in before it can decide."""
     id_, _, _ = await asked(ada)
