@@ -34,7 +34,7 @@ def run(daemon: Daemon, tmp_path: Path) -> Run:
 def kept(daemon: Daemon, ada: Person, tmp_path: Path, environ: dict[str, str]) -> Path:
     """The file of saved sign-ins, after Ada has signed in by her browser."""
     with running_program(tmp_path, *LOGIN, on_terminal=False, **environ) as signing_in:
-        said = allow(ada, signing_in.authorize_url(daemon.public_url))
+        said = allow(ada, signing_in.authorize_url(daemon.public_url), "admin")
         ada.heading("Signed in")
         page = ada.page.inner_text("body")
         assert "Signed in to" in signing_in.ends()

@@ -5,8 +5,8 @@ from support.chromium import ADMIN, PASSWORD, WAIT_MS, Person
 __all__ = ["allow"]
 
 
-def allow(someone: Person, url: str) -> str:
-    """Open the page that an app asked for, sign in if that is asked, and allow what is ticked.
+def allow(someone: Person, url: str, *more: str) -> str:
+    """Open the page that an app asked for, sign in if that is asked, and allow what is ticked, and `more` scopes.
 
     Returns:
         What the consent page said.
@@ -21,6 +21,8 @@ def allow(someone: Person, url: str) -> str:
     allowing = page.get_by_role("button", name="Allow")
     allowing.wait_for(timeout=WAIT_MS)
     said = page.inner_text("main")
+    for name in more:
+        page.locator(f'input[name="scope:{name}"]').check(timeout=WAIT_MS)
     someone.picture("way-consent")
     allowing.click()
     page.wait_for_url(lambda now: "/ui/consent" not in now, timeout=WAIT_MS)

@@ -22,7 +22,7 @@ from herod.operations.oauth.consent_choices import (
     ticked_scope,
     too_old,
 )
-from herod.operations.oauth.consent_offers import Offer, Step, next_step, read_offer
+from herod.operations.oauth.consent_offers import Offer, Step, is_this_app, next_step, read_offer
 from herod.pipeline.client_documents.learning_apps import learn_app
 from herod.pipeline.operation_definition import (
     Context,
@@ -203,7 +203,7 @@ def _view(reader: Reader, context: Context, params: Consent) -> ConsentView:
 def _question(context: Context, offer: Offer[AuthorizationRequest]) -> Question:
     redirect = offer.request.redirect
     return Question(
-        **msgspec.structs.asdict(access_question(context, offer)),
+        **msgspec.structs.asdict(access_question(context, offer, ticks_all=is_this_app(offer.request.app, redirect))),
         redirect_host=redirect.shown_host,
         redirect_kind=redirect.kind,
     )

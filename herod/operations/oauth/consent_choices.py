@@ -7,7 +7,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from herod.identity.oauth_apps import AppOrigin
 from herod.identity.openid_scopes import OFFLINE_ACCESS, OPENID
 from herod.identity.own_resources import OwnResource, own_resource
 from herod.identity.persons import RECENT_SECONDS
@@ -80,15 +79,13 @@ class AccessQuestion(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: Time | None
 
 
-def access_question(
-    context: Context, offer: Offer[AskedAccess], *, is_vouched_for: bool | None = None
-) -> AccessQuestion:
+def access_question(context: Context, offer: Offer[AskedAccess], *, ticks_all: bool) -> AccessQuestion:
     """What a consent page says about who asks for what, and who is asked.
 
     Args:
         context: its principal is the person who is asked.
         offer: what they may give.
-        is_vouched_for: whether everything is ticked at first; None if it is for what an admin registered.
+        ticks_all: whether everything is ticked at first, and not `read` alone: as `is_this_app`.
     """
     request, app = offer.request, offer.request.app
     return AccessQuestion(
@@ -101,7 +98,7 @@ def access_question(
         choices=_choices(
             context,
             offer,
-            is_vouched_for=app.origin is AppOrigin.REGISTERED if is_vouched_for is None else is_vouched_for,
+            ticks_all=ticks_all,
         ),
         withheld=list(offer.withheld),
         unknown=request.unknown,
@@ -121,18 +118,18 @@ def _resource_kind(context: Context, request: AskedAccess) -> Literal["herod", "
             return "other"
 
 
-def _choices(context: Context, offer: Offer[AskedAccess], *, is_vouched_for: bool) -> list[Choice]:
+def _choices(context: Context, offer: Offer[AskedAccess], *, ticks_all: bool) -> list[Choice]:
     """What the page lists: what an app may learn first, then what it may do, the least first."""
     graph = context.runtime.config.graph
     openid = [
-        Choice(name=name, includes=[], is_ticked=is_vouched_for or name in FIXED, is_fixed=name in FIXED)
+        Choice(name=name, includes=[], is_ticked=ticks_all or name in FIXED, is_fixed=name in FIXED)
         for name in offer.request.openid
     ]
     own = [
         Choice(
             name=name,
             includes=[other for other in graph.scopes if other != name and graph.bit(other) & graph.mask((name,))],
-            is_ticked=name == READ or is_vouched_for,
+            is_ticked=name == READ or ticks_all,
             needs_sign_in=lets_admin(context, (name,)) and not is_recent(context),
         )
         for name in sorted(offer.scope, key=lambda name: graph.mask((name,)).bit_count())

@@ -8,8 +8,9 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from herod.credentials.redirect_uris import RedirectUri
 from herod.identity.effective_principals import is_delegation_live
-from herod.identity.oauth_apps import AppOrigin
+from herod.identity.oauth_apps import AppOrigin, OAuthApp
 from herod.identity.persons import RECENT_SECONDS
 from herod.operations.oauth.asked_access import AskedAccess
 from herod.operations.oauth.authorization_answers import Redirection, answer_app
@@ -17,9 +18,19 @@ from herod.operations.oauth.authorization_requests import AuthorizationRequest, 
 from herod.pipeline.operation_definition import Context
 from herod.records import Account, Delegation
 from herod.store.store_interface import Reader
-from herod_client.core.scope_graph import ADMIN, OWNER
+from herod_client.core.scope_graph import ADMIN, OWNER, READ
 
-__all__ = ["Offer", "Step", "is_recent", "lets_admin", "make_offer", "next_step", "read_offer"]
+__all__ = [
+    "Offer",
+    "Step",
+    "is_recent",
+    "is_this_app",
+    "lets_admin",
+    "make_offer",
+    "next_step",
+    "read_offer",
+    "with_less",
+]
 
 
 A = TypeVar("A", bound=AskedAccess)
@@ -52,7 +63,30 @@ def read_offer(reader: Reader, context: Context, text: str) -> Offer[Authorizati
         RefusedRequest: the app is told why not.
     """
     runtime = context.runtime
-    return make_offer(reader, context, read_request(reader, runtime, open_request(runtime.keyring, text, context.now)))
+    request = read_request(reader, runtime, open_request(runtime.keyring, text, context.now))
+    offer = make_offer(reader, context, request)
+    return offer if is_this_app(request.app, request.redirect) else with_less(context, offer)
+
+
+def is_this_app(app: OAuthApp, redirect: RedirectUri | None) -> bool:
+    """Whether what a person allows reaches an app that an admin registered, and nobody who only says that it is that.
+
+    A public app is anything on the person's own machine that says so (RFC 8252, section 8.6), or any terminal.
+
+    Args:
+        app: that asks.
+        redirect: where its answer goes; None if it waits with a device code.
+    """
+    is_own_site = redirect is not None and not redirect.is_private_use and not redirect.is_loopback
+    return app.origin is AppOrigin.REGISTERED and (is_own_site or not app.is_public)
+
+
+def with_less(context: Context, offer: Offer[A]) -> Offer[A]:
+    """The offer with `read` among it, if something in it includes that: it is what to give to be careful."""
+    graph = context.runtime.config.graph
+    if READ in offer.scope or graph.mask((READ,)) & ~graph.mask(offer.scope):
+        return offer
+    return msgspec.structs.replace(offer, scope=(READ, *offer.scope))
 
 
 def make_offer(reader: Reader, context: Context, request: A, *, never: str = OWNER) -> Offer[A]:

@@ -26,7 +26,7 @@ from herod.operations.oauth.consent_choices import (
     new_delegation,
     ticked_scope,
 )
-from herod.operations.oauth.consent_offers import Offer, make_offer
+from herod.operations.oauth.consent_offers import Offer, is_this_app, make_offer, with_less
 from herod.operations.oauth.device_codes import (
     check_device_grant,
     find_user_code,
@@ -53,7 +53,7 @@ from herod.store.store_interface import Reader, Store, Writer
 from herod.throttle.rules import Counter, user_code_counter
 from herod.throttle.source_places import Distance, distance_of, place_of
 from herod_client.core.errors import CeilingExceeded, InvalidRequest, InvalidScope, InvalidTarget, NotFound, RateLimited
-from herod_client.core.scope_graph import ADMIN, MAX_SCOPE_CHARS, READ
+from herod_client.core.scope_graph import ADMIN, MAX_SCOPE_CHARS
 
 __all__ = [
     "DeviceDecision",
@@ -307,15 +307,7 @@ def _offer(reader: Reader, context: Context, code: DeviceCode) -> Offer[AskedAcc
         raise InvalidRequest(
             f"The app asks for {' '.join(offer.withheld)}, which you cannot give with a code.", reason="nothing_to_give"
         )
-    return _with_less(context, offer)
-
-
-def _with_less(context: Context, offer: Offer[AskedAccess]) -> Offer[AskedAccess]:
-    """The offer with `read` among it, if something in it includes that: it is what to give to be careful."""
-    graph = context.runtime.config.graph
-    if READ in offer.scope or graph.mask((READ,)) & ~graph.mask(offer.scope):
-        return offer
-    return msgspec.structs.replace(offer, scope=(READ, *offer.scope))
+    return with_less(context, offer)
 
 
 def _allowed_before(context: Context, offer: Offer[AskedAccess], scope: tuple[str, ...]) -> tuple[str, ...]:
@@ -326,9 +318,8 @@ def _allowed_before(context: Context, offer: Offer[AskedAccess], scope: tuple[st
 
 
 def _question(context: Context, offer: Offer[AskedAccess], code: DeviceCode, entered: _Entered) -> DeviceQuestion:
-    is_proven = not offer.request.app.is_public  # by its secret; anybody can say that they are a public app
     return DeviceQuestion(
-        **msgspec.structs.asdict(access_question(context, offer, is_vouched_for=is_proven)),
+        **msgspec.structs.asdict(access_question(context, offer, ticks_all=is_this_app(offer.request.app, None))),
         user_code=entered.user_code,
         source=code.source,
         distance=distance_of(code.place, place_of(context.source)),

@@ -10,7 +10,7 @@ from herod.scopes.principal import Peer, Source
 from herod.throttle.rules import USER_CODE
 from support.device_app import DEVICE, ask_for_codes, codes_of, device_app, entered, poll, said_yes
 from support.herod_in_memory import PASSWORD, Answer, Harness
-from support.oauth_app import MCP, registered_app
+from support.oauth_app import MCP, dynamic_app, registered_app
 from support.page_visitor import OWN, Visitor, open_pages, said, text, visit
 
 SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
@@ -348,3 +348,11 @@ async def test_everything_to_give_and_read(harness: Harness, ada: Visitor) -> No
     page = await ada.do("/ui/device", user_code=answer.json["user_code"])
     assert re.findall(r'name="scope:(\w+)" value="on" checked', page) == ["read"]
     assert 'name="scope:admin"' not in page
+
+
+async def test_a_secret_of_its_own_making(harness: Harness, ada: Visitor) -> None:
+    """An app that registered itself with a secret is as little known as one without: `read` alone is ticked."""
+    app = dynamic_app(harness, grants=(DEVICE,), auth_method="client_secret_basic")
+    page = await ada.do("/ui/device", user_code=(await codes_of(app, scope="write read"))["user_code"])
+    assert re.findall(r'name="scope:(\w+)" value="on" checked', page) == ["read"]
+    assert 'name="scope:write"' in page

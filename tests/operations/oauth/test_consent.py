@@ -8,13 +8,14 @@ import pytest
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
 from herod.identity.persons import RECENT_SECONDS
+from herod.identity.registered_apps import HEROD_CLI
 from herod.operations.oauth import ConsentView
 from herod.operations.oauth.consent_choices import DELEGATION_SECONDS
 from herod.records import Account, AuthorizationCode, Delegation
 from herod.settings import QuotaSettings
 from herod_client.core.errors import Conflict, ExpiredToken, HerodError, InvalidRequest, PersonNeeded
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, Harness
-from support.oauth_app import ISSUER, MCP, AppOfTest, dynamic_app, registered_app
+from support.oauth_app import APP_SECRET, ISSUER, MCP, AppOfTest, dynamic_app, registered_app
 from support.persons import Person, new_person
 
 
@@ -83,18 +84,45 @@ async def test_what_is_granted(harness: Harness) -> None:
         ("write", None, {"read": True}),
         ("admin", "admin write read user registrar", dict.fromkeys(("registrar", "write", "user", "admin"), False)),
         ("read", "admin write read", {"read": True}),
-        ("write", "admin", {"write": False}),
-        ("owner", "owner", {"admin": False}),
+        ("write", "admin", {"read": True, "write": False}),
+        ("owner", "owner", {"read": True, "admin": False}),
         ("owner", "owner read", {"read": True, "admin": False}),
         ("write", "member viewer", {"read": True, "write": False}),
         ("read", "openid email read", {"openid": True, "email": False, "read": True}),
     ],
 )
 async def test_what_an_agent_is_offered(harness: Harness, held: str, asked: str | None, expected: Any) -> None:
-    """What it asks for, narrowed to what the person holds, without `owner`; `read` alone is ticked."""
+    """What it asks for, narrowed to what the person holds, without `owner`; `read` is there too, ticked alone."""
     ada = await new_person(harness, scope=held)
     found = await offered(ada, dynamic_app(harness), scope=asked)
     assert found == ({**expected, "read": True} if asked and "read" in asked.split() else expected)
+
+
+@pytest.mark.parametrize(
+    ("redirect", "secret", "ticks_all"),
+    [
+        ("https://notes.example.org/callback", None, True),
+        ("https://notes.example.org/callback", APP_SECRET, True),
+        ("http://127.0.0.1:4711/callback", APP_SECRET, True),
+        ("http://127.0.0.1:4711/callback", None, False),
+        ("https://localhost/callback", None, False),
+        ("org.example.notes:/callback", None, False),
+    ],
+)
+async def test_which_registered_app_is_trusted_at_first(
+    harness: Harness, redirect: str, secret: str | None, ticks_all: bool
+) -> None:
+    """All is ticked only where no other program can get the answer by saying that it is this app."""
+    ada = await new_person(harness, scope="write")
+    app = await registered_app(harness, secret=secret, redirect_uris=(redirect,))
+    assert await offered(ada, app, scope="write") == ({"write": True} if ticks_all else {"read": True, "write": False})
+
+
+async def test_the_command_is_no_more_than_who_says_so(harness: Harness) -> None:
+    """Any program can say that it is the `herod` command: an admin has to tick `admin` for it."""
+    ada = await new_person(harness, scope="admin")
+    app = AppOfTest(harness, HEROD_CLI, "http://127.0.0.1:4711/callback")
+    assert await offered(ada, app, scope=None) == {"read": True, "admin": False}
 
 
 async def test_what_is_withheld_is_said(harness: Harness) -> None:
