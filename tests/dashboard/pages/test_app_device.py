@@ -200,6 +200,15 @@ async def test_two_people_decide(harness: Harness, ada: Visitor) -> None:
     assert (record.state, record.account) == ("allowed", ada.client_id)
 
 
+async def test_apps_that_are_off_since(harness: Harness, ada: Visitor) -> None:
+    """Nobody can allow an app that is not known any more."""
+    request = await entered(ada, await user_code(harness))
+    harness.configure(dynamic_apps="off")
+    assert (await allow(ada, request, scope_read="on", is_mine="on")).status == 400
+    assert "Nobody waits" in await ada.read("/ui/device", status=400, request=request)
+    assert granted(harness) == 0
+
+
 @pytest.mark.parametrize(
     "headers",
     [

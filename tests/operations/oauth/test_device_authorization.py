@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.operations.oauth import device_codes
+from herod.operations.oauth import device_authorization, device_codes
 from herod.operations.oauth.device_codes import DEVICE_CODE_SECONDS, KEPT_SECONDS
 from herod.records import App, Delegation, DeviceCode, GuessCount, Session
 from herod.scopes.principal import Peer, Source
@@ -188,6 +188,14 @@ async def test_a_flood(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Non
     harness.clock.now += DEVICE_CODE_SECONDS
     await codes_of(app)
     assert harness.store.count(DeviceCode) == 1
+
+
+async def test_no_two_of_a_kind(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user code that somebody waits with is not given to another."""
+    drawn = iter(["BBBB-BBBB", "BBBB-BBBB", "CCCC-CCCC"])
+    monkeypatch.setattr(device_authorization, "new_user_code", lambda: next(drawn))
+    app = device_app(harness)
+    assert [(await codes_of(app))["user_code"] for _ in range(2)] == ["BBBB-BBBB", "CCCC-CCCC"]
 
 
 async def test_nothing_is_left(harness: Harness) -> None:
