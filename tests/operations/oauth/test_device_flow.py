@@ -7,7 +7,7 @@ import pytest
 from herod.records import Delegation, DeviceCode, TokenFamily
 from support.device_app import ask_for_codes, codes_of, device_app, poll, said_yes
 from support.herod_in_memory import Harness, basic
-from support.oauth_app import ISSUER, MCP, registered_app
+from support.oauth_app import ISSUER, MCP, AppOfTest, registered_app
 from support.page_visitor import Visitor, open_pages, visit
 
 
@@ -29,6 +29,7 @@ async def test_what_an_app_gets(harness: Harness, ada: Visitor) -> None:
     assert answer.json["verification_uri"] == f"{ISSUER}/ui/device"
     assert answer.json["verification_uri_complete"] == f"{ISSUER}/ui/device?user_code={answer.json['user_code']}"
     assert (answer.json["expires_in"], answer.json["interval"]) == (600, 5)
+    assert len(answer.json["device_code"]) == 43  # 256 bits (section 5.2)
     assert answer.headers["cache-control"] == "no-store"
 
 
@@ -59,6 +60,12 @@ async def test_an_app_with_a_secret(harness: Harness, ada: Visitor) -> None:
     assert (refused.status, refused.json["error"]) == (401, "invalid_client")
     wrong = await ask_for_codes(app, client_secret="herod_c_wrong")
     assert (wrong.status, wrong.json["error"]) == (401, "invalid_client")
+    codes = await codes_of(app)
+    await said_yes(ada, codes["user_code"])
+    for secret in (None, "herod_c_wrong"):
+        answer = await poll(AppOfTest(harness, app.client_id, secret=secret), codes["device_code"])
+        assert (answer.status, answer.json["error"]) == (401, "invalid_client")
+    assert (await poll(app, codes["device_code"])).status == 200
 
 
 async def test_codes_are_stored_as_hashes(harness: Harness, ada: Visitor) -> None:
