@@ -29,14 +29,12 @@ __all__ = [
     "FAMILY_IDLE_SECONDS",
     "FAMILY_SECONDS",
     "MAX_FAMILIES",
-    "NO_TOKENS",
     "answer_with_tokens",
     "app_of",
     "begin_family",
     "delegated_principal",
     "narrowed",
     "prepare_keys",
-    "refresh_token_of",
     "refuse_reuse",
     "used_now",
 ]
@@ -46,7 +44,7 @@ FAMILY_SECONDS: Final = 90 * 86_400
 # Of one delegation: an app that signs in once more ends its oldest family.
 MAX_FAMILIES: Final = 20
 # What a handler returns that has refused with `context.refused`: nobody gets it.
-NO_TOKENS: Final = AppTokens(access_token="", expires_in=0, scope="")
+_NO_TOKENS: Final = AppTokens(access_token="", expires_in=0, scope="")
 
 
 def app_of(reader: Reader, context: Context) -> OAuthApp:
@@ -92,7 +90,7 @@ def used_now(family: TokenFamily, now: int) -> TokenFamily:
     return msgspec.structs.replace(family, used_at=now, expires_at=min(now + FAMILY_IDLE_SECONDS, family.ends_at))
 
 
-def refresh_token_of(runtime: Runtime, family: TokenFamily) -> str:
+def _refresh_token_of(runtime: Runtime, family: TokenFamily) -> str:
     """The newest refresh token of a family."""
     return derive_refresh_token(runtime.keyring, family=family.id, number=family.number, epoch=family.epoch)
 
@@ -141,7 +139,7 @@ def refuse_reuse(
         raise error
     context.target = context.target or (None if delegation is None else delegation.id)
     context.refused = error
-    return NO_TOKENS
+    return _NO_TOKENS
 
 
 def narrowed(runtime: Runtime, names: tuple[str, ...], delegation: Delegation, principal: Principal) -> str:
@@ -213,6 +211,6 @@ def answer_with_tokens(
         access_token=token.text,
         expires_in=token.expires_in,
         scope=scope,
-        refresh_token=msgspec.UNSET if family is None else refresh_token_of(context.runtime, family),
+        refresh_token=msgspec.UNSET if family is None else _refresh_token_of(context.runtime, family),
         id_token=msgspec.UNSET if id_token is None else id_token,
     )
