@@ -25,7 +25,7 @@ def check_daemon_user(address: UnixAddress) -> Iterator[Finding]:
         return
     name = _name(uid)
     if uid == ROOT:
-        yield ok("daemon-user", f"The daemon runs as root, so only root can bypass {WORTH}. It needs no root's rights.")
+        yield ok("daemon-user", f"The daemon runs as root, so only root can bypass {WORTH}. It does not need to.")
     elif _is_person(uid):
         yield warn(
             "daemon-user",
