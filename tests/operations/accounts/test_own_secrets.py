@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from herod.dashboard.csrf import cut
 from herod.identity.credential_types import ApiKeyHeader, Bearer, Presented
+from herod.records import TotpFactor
 from herod_client.core.errors import HerodError
 from support.connected_apps import app_token, connect_app
 from support.herod_in_memory import PASSWORD, TCP, Harness, bearer
+from support.page_visitor import Visitor, open_pages, said, text
 from support.persons import Person, new_person
 
 RECENT = 300
@@ -116,3 +119,22 @@ async def test_over_every_protocol(harness: Harness, operation: str) -> None:
     for whose in ({"client_id": ada.id}, {"email": ada.email}):
         said = await harness.rpc(operation, {**whose, **NEW[operation]}, headers=headers)
         assert (said["error"]["code"], said["error"]["data"]["code"]) == (4001, "expired_token")
+
+
+async def test_on_the_account_page(harness: Harness) -> None:
+    """A session that `herod ui` opened leads to signing in where there is a second factor, and a key's is refused."""
+    open_pages(harness)
+    ada = await new_person(harness, scope="write")
+    opened = [await harness.call("session.create", by) for by in (ada.user.basic, Bearer(await ada.user.key("write")))]
+    await harness.store.write(lambda tx: tx.put(TotpFactor(id=ada.id, created_at=0, secret=b"s" * 20, used_step=0)))
+    told = []
+    for one in opened:
+        half, ticket = cut(one.cookie)
+        visitor = Visitor(harness, ada.id, {"cookie": f"herod_session={half}"}, ticket)
+        answer = await visitor.send("/ui/account/secret")
+        assert "herod_c_" not in text(answer)
+        told.append((answer.status, "Sign in again" in text(answer), said(text(answer))))
+    assert told[0][:2] == (403, True)
+    assert "second factor" in told[0][2]
+    assert told[1][0] == 403
+    assert "API key cannot change" in told[1][2]
