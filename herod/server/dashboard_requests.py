@@ -20,11 +20,13 @@ from herod.throttle.fair_places import FairPlaces
 from herod.throttle.source_ranges import range_of
 from herod.throttle.source_shares import share_of
 
-__all__ = ["PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "PageRequests"]
+__all__ = ["LOADING_SECONDS", "PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "PageRequests"]
 
 _log = logging.getLogger(__name__)
 
 PAGE_SECONDS: Final = 10.0
+# For the first page's load of the application: half a second, but not on a small machine that is busy.
+LOADING_SECONDS: Final = 60.0
 PAGE_BYTES: Final = 768 * 1024  # with its head, below the limit of unsent bytes of one connection
 # Each page takes memory while it is rendered. The number is high because a sign-in may be delayed for seconds on
 # purpose. When all places are taken, a source that has fewer gets one of whoever has the most.
@@ -51,15 +53,22 @@ class PageRequests:
     Args:
         make_app: creates the application; called once, in a thread, at the first browser request. It may import
             anything.
-        seconds: the time for one page, including loading the application.
+        seconds: the time for one page, once the application is loaded.
+        loading_seconds: the time for loading it.
         most_bytes: the largest page.
     """
 
     def __init__(
-        self, make_app: Callable[[], Application], *, seconds: float = PAGE_SECONDS, most_bytes: int = PAGE_BYTES
+        self,
+        make_app: Callable[[], Application],
+        *,
+        seconds: float = PAGE_SECONDS,
+        loading_seconds: float = LOADING_SECONDS,
+        most_bytes: int = PAGE_BYTES,
     ) -> None:
         self._make_app = make_app
         self._seconds = seconds
+        self._loading_seconds = loading_seconds
         self._most_bytes = most_bytes
         self._places = FairPlaces(PAGES_AT_ONCE, PAGES_AT_ONCE)
         self._loading = trio.Lock()
@@ -73,22 +82,23 @@ class PageRequests:
         """
         if request.method not in _METHODS:
             return _NOT_ALLOWED
+        started = trio.current_time()
         try:
-            with trio.fail_after(self._seconds):
-                return await self._answer(request)
+            with trio.fail_after(self._loading_seconds) as limit:
+                return await self._answer(request, limit)
         except trio.TooSlowError:
-            _log.warning(
-                "%s %s took over %g s and was cancelled", request.method, shown_path(request.path), self._seconds
-            )
+            took = trio.current_time() - started
+            _log.warning("%s %s took over %.3g s and was cancelled", request.method, shown_path(request.path), took)
             return _TOO_SLOW
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, limit: trio.CancelScope) -> Response:
         share = share_of(request.source)
         with self._places.hold(range_of(share), share) as place:
             if place is None:
                 return _BUSY
             with place.scope:
                 carry = self._carry or await self._load()
+                limit.deadline = trio.current_time() + self._seconds
                 return await carry(request)
         return _BUSY
 

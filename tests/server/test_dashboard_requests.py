@@ -298,6 +298,28 @@ async def test_first_requests_load_once() -> None:
     assert threads[0] != threading.get_ident()
 
 
+async def test_loading_has_a_limit_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """On a busy machine the first page waits longer than a page may take, and not for ever."""
+    loads = threading.Event()
+
+    def make() -> App:
+        assert loads.wait(60)
+        return App()
+
+    door = PageRequests(make, seconds=0.2, loading_seconds=0.4)
+    assert (await door(asked())).status == 503
+    assert "GET / took over" in caplog.text
+    patient = PageRequests(make, seconds=2)
+    async with trio.open_nursery() as nursery:
+
+        async def first() -> None:
+            assert (await patient(asked())).status == 200
+
+        nursery.start_soon(first)
+        await trio.sleep(2.2)
+        loads.set()
+
+
 async def test_loading_that_fails_is_tried_again() -> None:
     """A failed load is retried by the next request."""
     apps: list[App | None] = [None, App()]

@@ -85,6 +85,9 @@ OF_REQUESTS: Final[dict[str, dict[str, str]]] = {
         "bytes of the kernel's send buffer for a TCP client": "herod.server.connection_limits:Limits.send_buffer_bytes",
         "bytes encrypted at a time for a client": "herod.server.sockets.tls:_SLICE_BYTES",
         "seconds that a page of the dashboard may take": "herod.server.dashboard_requests:PAGE_SECONDS",
+        "seconds that the first page may take to load the application": (
+            "herod.server.dashboard_requests:LOADING_SECONDS"
+        ),
         "bytes of a page of the dashboard": "herod.server.dashboard_requests:PAGE_BYTES",
         "pages rendered at once": "herod.server.dashboard_requests:PAGES_AT_ONCE",
         "seconds that one step of a request may hold the event loop; longer ones are logged in debug mode": (
