@@ -81,7 +81,7 @@ def test_sign_in_refresh_and_out(
     )
     given = (place.daemon.public_url, client_id, *(() if secret is None else (secret,)))
     with conversation(script, *given, folder=tmp_path) as talk:
-        talk.tell(person.allow(talk.heard("authorize")["url"]))
+        talk.tell(person.allow(talk.heard("authorize")["url"], "profile", "email", "groups"))
         tokens = talk.heard("tokens")
         claims = tokens["claims"]
         assert (claims["sub"], claims["aud"], claims["iss"]) == (place.person, client_id, place.daemon.public_url)
