@@ -18,16 +18,10 @@ from herod.operations.factors import (
 )
 from herod.operations.keys import create_list_delete, rotate_disable_edit
 from herod.operations.legacy import legacy_secret_promotion
-from herod.operations.oauth import (
-    authorize,
-    code_exchange,
-    consent,
-    device_authorization,
-    device_consent,
-    device_exchange,
-    dynamic_registration,
-    token_refresh,
-)
+from herod.operations.oauth import dynamic_registration, token_refresh
+from herod.operations.oauth.authorization import authorize, code_exchange
+from herod.operations.oauth.consent import consent_questions
+from herod.operations.oauth.device import device_authorization, device_consent, device_exchange
 from herod.operations.openid import app_sign_out, userinfo
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
@@ -77,7 +71,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     authenticator_app,
     account_factors,
     authorize,
-    consent,
+    consent_questions,
     device_consent,
     audit_log,
     legacy_secret_promotion,

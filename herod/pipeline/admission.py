@@ -167,7 +167,7 @@ def check_fresh(context: Context, operation: Operation) -> None:
 
     By the table: the operations concerned are those that give an account, a key or a peer rule something (OWASP ASVS
     5.0, 7.5.1). A menu shows them all the same. What people let apps do is asked for in one step, and says itself which
-    part of it needs a recent sign-in (`operations/oauth/consent.py`).
+    part of it needs a recent sign-in (`operations/oauth/consent/consent_questions.py`).
 
     Raises:
         ExpiredToken: the sign-in is older than `FRESH_SECONDS`, or than the operation's own limit.

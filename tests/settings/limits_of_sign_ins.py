@@ -69,15 +69,17 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         ),
         "rotations of a refresh token in a family": "herod.credentials.refresh_tokens:MAX_NUMBER",
         "seconds from an app's request at `/authorize` to the answer": (
-            "herod.operations.oauth.authorization_requests:REQUEST_SECONDS"
+            "herod.operations.oauth.authorization.authorization_requests:REQUEST_SECONDS"
         ),
         "characters of such a request while the browser carries it": (
-            "herod.operations.oauth.authorization_requests:MAX_REQUEST_CHARS"
+            "herod.operations.oauth.authorization.authorization_requests:MAX_REQUEST_CHARS"
         ),
-        "seconds that an app stays connected": ("herod.operations.oauth.consent_choices:DELEGATION_SECONDS"),
-        "seconds that an authorization code is valid": ("herod.operations.oauth.authorization_codes:CODE_SECONDS"),
+        "seconds that an app stays connected": "herod.operations.oauth.consent.consent_choices:DELEGATION_SECONDS",
+        "seconds that an authorization code is valid": (
+            "herod.operations.oauth.authorization.authorization_codes:CODE_SECONDS"
+        ),
         "codes of one connected app, used ones included; the oldest goes": (
-            "herod.operations.oauth.authorization_codes:MAX_CODES"
+            "herod.operations.oauth.authorization.authorization_codes:MAX_CODES"
         ),
         "sign-ins of one connected app whose tokens can be refreshed; the oldest ends": (
             "herod.operations.oauth.token_families:MAX_FAMILIES"
@@ -85,18 +87,18 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "seconds without use after which a sign-in of an app ends": (
             "herod.operations.oauth.token_families:FAMILY_IDLE_SECONDS"
         ),
-        "seconds after which it ends in any case": ("herod.operations.oauth.token_families:FAMILY_SECONDS"),
+        "seconds after which it ends in any case": "herod.operations.oauth.token_families:FAMILY_SECONDS",
         "seconds for which a refresh token is good beside its successor": (
             "herod.operations.tokens.refresh_token_families:ROTATION_GRACE_SECONDS"
         ),
         "device codes that one source may ask for in an hour": "herod.throttle.rules:DEVICE.limit",
         "the same for one range of sources, in an hour": "herod.throttle.rules:DEVICE_RANGE.limit",
         "device codes at a time; the oldest of the source with the most goes": (
-            "herod.operations.oauth.device_codes:MAX_DEVICE_CODES"
+            "herod.operations.oauth.device.device_codes:MAX_DEVICE_CODES"
         ),
-        "seconds that a device code is valid": "herod.operations.oauth.device_codes:DEVICE_CODE_SECONDS",
+        "seconds that a device code is valid": "herod.operations.oauth.device.device_codes:DEVICE_CODE_SECONDS",
         "seconds after its end for which an app learns why it gets nothing": (
-            "herod.operations.oauth.device_codes:KEPT_SECONDS"
+            "herod.operations.oauth.device.device_codes:KEPT_SECONDS"
         ),
         "seconds between an app's requests for its device code, at first": (
             "herod.identity.device_polls:INTERVAL_SECONDS"
@@ -106,9 +108,9 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "wrong user codes typed by one account from one range of sources in five minutes": (
             "herod.throttle.rules:USER_CODE.limit"
         ),
-        "characters of a user code as it is typed": "herod.operations.oauth.device_codes:MAX_TYPED",
+        "characters of a user code as it is typed": "herod.operations.oauth.device.device_codes:MAX_TYPED",
         "characters of a request for a device while the browser carries it": (
-            "herod.operations.oauth.device_consent:MAX_REQUEST_CHARS"
+            "herod.operations.oauth.device.device_consent:MAX_REQUEST_CHARS"
         ),
         "characters of an app's name on the consent page": "herod.dashboard.app_names:MAX_SHOWN",
     },

@@ -7,7 +7,7 @@ import trio
 
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import SessionCookie
-from herod.operations.oauth.authorization_codes import CODE_SECONDS, MAX_CODES
+from herod.operations.oauth.authorization.authorization_codes import CODE_SECONDS, MAX_CODES
 from herod.records import AuthorizationCode, Delegation, Revocation, TokenFamily
 from support.herod_in_memory import TCP, Answer, Harness, bearer
 from support.oauth_app import CALLBACK, ISSUER, MCP, AppOfTest, dynamic_app, registered_app

@@ -10,7 +10,7 @@ from herod.identity.credential_types import Bearer, PeerClaim, Presented, Sessio
 from herod.identity.persons import RECENT_SECONDS
 from herod.identity.registered_apps import HEROD_CLI
 from herod.operations.oauth import ConsentView
-from herod.operations.oauth.consent_choices import DELEGATION_SECONDS
+from herod.operations.oauth.consent.consent_choices import DELEGATION_SECONDS
 from herod.records import Account, AuthorizationCode, Delegation
 from herod.settings import QuotaSettings
 from herod_client.core.errors import Conflict, ExpiredToken, HerodError, InvalidRequest, PersonNeeded

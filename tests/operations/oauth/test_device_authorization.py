@@ -2,8 +2,8 @@
 
 import pytest
 
-from herod.operations.oauth import device_authorization, device_codes
-from herod.operations.oauth.device_codes import DEVICE_CODE_SECONDS, KEPT_SECONDS
+from herod.operations.oauth.device import device_authorization, device_codes
+from herod.operations.oauth.device.device_codes import DEVICE_CODE_SECONDS, KEPT_SECONDS
 from herod.records import App, Delegation, DeviceCode, GuessCount, Session
 from herod.scopes.principal import Peer, Source
 from herod.throttle.rules import DEVICE

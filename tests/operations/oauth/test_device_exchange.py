@@ -7,7 +7,7 @@ import pytest
 
 from herod.identity.device_polls import MAX_POLLED, DevicePolls
 from herod.maintenance.restore_reconciliation import end_everything
-from herod.operations.oauth.device_codes import DEVICE_CODE_SECONDS, KEPT_SECONDS
+from herod.operations.oauth.device.device_codes import DEVICE_CODE_SECONDS, KEPT_SECONDS
 from herod.records import Account, Delegation, DeviceCode, TokenFamily
 from herod.throttle.rules import DEVICE_MISS
 from support.device_app import DEVICE, codes_of, device_app, entered, poll, said_yes

@@ -9,7 +9,7 @@ import trio
 
 from herod.audit_event import AuditEvent
 from herod.maintenance.restore_reconciliation import end_everything
-from herod.operations.oauth.consent_choices import DELEGATION_SECONDS
+from herod.operations.oauth.consent.consent_choices import DELEGATION_SECONDS
 from herod.operations.oauth.token_families import FAMILY_IDLE_SECONDS, FAMILY_SECONDS, MAX_FAMILIES
 from herod.operations.tokens.refresh_token_families import ROTATION_GRACE_SECONDS
 from herod.records import Delegation, Record, Revocation, TokenFamily

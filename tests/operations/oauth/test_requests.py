@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from herod.operations.oauth.authorization_requests import MAX_REQUEST_CHARS, REQUEST_SECONDS, open_request
+from herod.operations.oauth.authorization.authorization_requests import MAX_REQUEST_CHARS, REQUEST_SECONDS, open_request
 from herod_client.core.errors import InvalidRequest
 from support.herod_in_memory import Answer, Harness
 from support.oauth_app import CALLBACK, ISSUER, MCP, AppOfTest, dynamic_app, registered_app

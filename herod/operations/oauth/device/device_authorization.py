@@ -10,8 +10,8 @@ import msgspec
 
 from herod.identity.app_credentials import app_principal
 from herod.identity.device_polls import INTERVAL_SECONDS
-from herod.operations.oauth.asked_access import read_access
-from herod.operations.oauth.device_codes import (
+from herod.operations.oauth.consent.asked_access import read_access
+from herod.operations.oauth.device.device_codes import (
     DEVICE_CODE_SECONDS,
     KEPT_SECONDS,
     check_device_grant,

@@ -11,10 +11,14 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.operations.oauth.authorization_answers import Redirection, RefusedRequest, answer_app
-from herod.operations.oauth.authorization_codes import issue_code
-from herod.operations.oauth.authorization_requests import EXAMPLE_REQUEST, AuthorizationRequest, open_request
-from herod.operations.oauth.consent_choices import (
+from herod.operations.oauth.authorization.authorization_answers import Redirection, RefusedRequest, answer_app
+from herod.operations.oauth.authorization.authorization_codes import issue_code
+from herod.operations.oauth.authorization.authorization_requests import (
+    EXAMPLE_REQUEST,
+    AuthorizationRequest,
+    open_request,
+)
+from herod.operations.oauth.consent.consent_choices import (
     AccessQuestion,
     access_question,
     keep_delegation,
@@ -22,7 +26,7 @@ from herod.operations.oauth.consent_choices import (
     ticked_scope,
     too_old,
 )
-from herod.operations.oauth.consent_offers import Offer, Step, is_this_app, next_step, read_offer
+from herod.operations.oauth.consent.consent_offers import Offer, Step, is_this_app, next_step, read_offer
 from herod.pipeline.client_documents.learning_apps import learn_app
 from herod.pipeline.operation_definition import (
     Context,

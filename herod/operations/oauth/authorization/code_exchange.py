@@ -11,8 +11,8 @@ import msgspec
 from herod.identity.grant_types import AUTHORIZATION_CODE
 from herod.identity.oauth_apps import OAuthApp
 from herod.identity.parent_credential import session_principal
-from herod.operations.oauth.authorization_codes import code_id
-from herod.operations.oauth.code_challenges import is_proven
+from herod.operations.oauth.authorization.authorization_codes import code_id
+from herod.operations.oauth.authorization.code_challenges import is_proven
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
     answer_with_tokens,

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from herod.identity.grant_types import DEVICE_CODE
-from herod.operations.oauth.device_codes import check_device_grant, device_code_id, has_passed
+from herod.operations.oauth.device.device_codes import check_device_grant, device_code_id, has_passed
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
     answer_with_tokens,

@@ -18,16 +18,16 @@ from herod.identity.app_credentials import app_principal
 from herod.identity.grant_types import DEVICE_CODE
 from herod.identity.oauth_apps import OAuthApp, find_app
 from herod.identity.runtime_state import Runtime
-from herod.operations.oauth.asked_access import AskedAccess, read_access
-from herod.operations.oauth.consent_choices import (
+from herod.operations.oauth.consent.asked_access import AskedAccess, read_access
+from herod.operations.oauth.consent.consent_choices import (
     AccessQuestion,
     access_question,
     keep_delegation,
     new_delegation,
     ticked_scope,
 )
-from herod.operations.oauth.consent_offers import Offer, is_this_app, make_offer, with_less
-from herod.operations.oauth.device_codes import (
+from herod.operations.oauth.consent.consent_offers import Offer, is_this_app, make_offer, with_less
+from herod.operations.oauth.device.device_codes import (
     check_device_grant,
     find_user_code,
     has_passed,

@@ -8,7 +8,7 @@ from typing import Final
 
 from herod.identity.grant_types import AUTHORIZATION_CODE
 from herod.identity.oauth_apps import OAuthApp
-from herod.operations.oauth.code_challenges import is_challenge
+from herod.operations.oauth.authorization.code_challenges import is_challenge
 from herod.pipeline.operation_definition import Params
 
 __all__ = ["NO_GRANT", "PROMPTS", "Authorize", "parameter_fault"]

@@ -20,9 +20,9 @@ from herod.credentials.sealing import SealBroken, seal, unseal
 from herod.identity.grant_types import AUTHORIZATION_CODE
 from herod.identity.oauth_apps import OAuthApp, find_app
 from herod.identity.runtime_state import Runtime
-from herod.operations.oauth.asked_access import AskedAccess, read_access
-from herod.operations.oauth.authorization_answers import RefusedRequest, answer_app
-from herod.operations.oauth.authorization_parameters import NO_GRANT, PROMPTS, Authorize
+from herod.operations.oauth.authorization.authorization_answers import RefusedRequest, answer_app
+from herod.operations.oauth.authorization.authorization_parameters import NO_GRANT, PROMPTS, Authorize
+from herod.operations.oauth.consent.asked_access import AskedAccess, read_access
 from herod.pipeline.client_documents.learning_apps import is_out_of_date
 from herod.store.store_interface import Reader
 from herod_client.core.errors import InvalidRequest, InvalidScope, InvalidTarget

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from herod.operations.oauth.authorization_answers import Redirection, RefusedRequest, answer_app
-from herod.operations.oauth.authorization_parameters import Authorize, parameter_fault
-from herod.operations.oauth.authorization_requests import (
+from herod.operations.oauth.authorization.authorization_answers import Redirection, RefusedRequest, answer_app
+from herod.operations.oauth.authorization.authorization_parameters import Authorize, parameter_fault
+from herod.operations.oauth.authorization.authorization_requests import (
     EXAMPLE_REQUEST,
     MAX_REQUEST_CHARS,
     find_client,

@@ -12,9 +12,9 @@ from herod.credentials.redirect_uris import RedirectUri
 from herod.identity.effective_principals import is_delegation_live
 from herod.identity.oauth_apps import AppOrigin, OAuthApp
 from herod.identity.persons import RECENT_SECONDS
-from herod.operations.oauth.asked_access import AskedAccess
-from herod.operations.oauth.authorization_answers import Redirection, answer_app
-from herod.operations.oauth.authorization_requests import AuthorizationRequest, open_request, read_request
+from herod.operations.oauth.authorization.authorization_answers import Redirection, answer_app
+from herod.operations.oauth.authorization.authorization_requests import AuthorizationRequest, open_request, read_request
+from herod.operations.oauth.consent.asked_access import AskedAccess
 from herod.pipeline.operation_definition import Context
 from herod.records import Account, Delegation
 from herod.store.store_interface import Reader

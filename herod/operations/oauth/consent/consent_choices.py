@@ -1,6 +1,7 @@
 """What a consent page lists, what of it was ticked, and the delegation that follows.
 
-The same for every way in which an app asks: `/authorize` (`consent.py`), and device codes (`device_consent.py`).
+The same for every way in which an app asks: `/authorize` (`consent_questions.py`) and device codes
+(`device_consent.py`).
 """
 
 from typing import Final, Literal
@@ -10,8 +11,8 @@ import msgspec
 from herod.identity.openid_scopes import OFFLINE_ACCESS, OPENID
 from herod.identity.own_resources import OwnResource, own_resource
 from herod.identity.persons import RECENT_SECONDS
-from herod.operations.oauth.asked_access import AskedAccess
-from herod.operations.oauth.consent_offers import Offer, is_recent, lets_admin
+from herod.operations.oauth.consent.asked_access import AskedAccess
+from herod.operations.oauth.consent.consent_offers import Offer, is_recent, lets_admin
 from herod.pipeline.admission import SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import Context, Time
 from herod.pipeline.quotas import Quota, check_quota

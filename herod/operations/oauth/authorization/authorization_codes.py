@@ -9,7 +9,7 @@ from typing import Final
 
 from herod.credentials.keyring import Purpose
 from herod.identity.runtime_state import Runtime
-from herod.operations.oauth.authorization_requests import AuthorizationRequest
+from herod.operations.oauth.authorization.authorization_requests import AuthorizationRequest
 from herod.pipeline.operation_definition import Context
 from herod.records import AuthorizationCode, Delegation
 from herod.store.owned_records import delete_owned

@@ -1,0 +1,1 @@
+"""Requests at `/authorize`, the answers to apps, and authorization codes."""
