@@ -118,7 +118,7 @@ coverage: $(DEV_READY) $(NPM_READY) ## run the whole suite and more examples of 
 	@HEROD_SCHEMA=3 $(BIN)/coverage run -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=100 \
-	  --include='herod/scopes/*,herod/credentials/*,clients/python/herod_client/core/*,herod/pipeline/pipeline.py,herod/pipeline/command_transactions.py,herod/pipeline/admission.py,herod/pipeline/targets.py'
+	  --include='herod/scopes/*,herod/credentials/**,clients/python/herod_client/core/*,herod/pipeline/pipeline.py,herod/pipeline/command_transactions.py,herod/pipeline/admission.py,herod/pipeline/targets.py'
 	@$(BIN)/coverage report --fail-under=95
 
 .PHONY: smoke

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from herod.file_ownership import require_own_path
 from herod.maintenance.signing_keys_at_startup import create_bootstrap_key
-from herod.pipeline.text_normalization import parse_name
+from herod.pipeline.parameters.text_normalization import parse_name
 from herod.private_files import write_private
 from herod.records import ApiKey
 from herod.store.store_interface import Store, Writer

@@ -54,7 +54,7 @@ from typing import Final
 
 from herod.credentials.keyring import Keyring
 from herod.identity.credential_types import SessionCookie
-from herod.identity.session_secrets import COOKIE_CHARACTERS, resumed_secret
+from herod.identity.people.session_secrets import COOKIE_CHARACTERS, resumed_secret
 from herod.protocols.credential_headers import SESSION_COOKIE, SESSION_COOKIE_TLS
 from herod.protocols.http import Request
 from herod_client.core.errors import InvalidRequest

@@ -12,9 +12,9 @@ from typing import Any, Final
 from quart import current_app, g, request
 
 from herod.dashboard.csrf import TICKET, check_same_origin, is_from_own_page, join
-from herod.dashboard.unsent_forms import keep_form
+from herod.dashboard.signing_in.unsent_forms import keep_form
 from herod.identity.credential_types import Presented, SessionCookie
-from herod.identity.session_secrets import COOKIE_CHARACTERS, resume_proof
+from herod.identity.people.session_secrets import COOKIE_CHARACTERS, resume_proof
 from herod.operations.system import WhoamiAnswer
 from herod.pipeline.admission import SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import Operation, Params

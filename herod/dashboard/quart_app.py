@@ -15,37 +15,15 @@ from quart import g, url_for
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from herod.dashboard.landing import LANDING, leads_to_consent, page_to_return_to, seal_path, with_ticket
 from herod.dashboard.page_security import FORGET_STORAGE, PageSecurity, is_framed
-from herod.dashboard.pages import (
-    app_consent,
-    app_device,
-    app_requests,
-    app_sign_out,
-    approvals,
-    apps,
-    audit,
-    connect,
-    explain,
-    first_run,
-    keys,
-    legacy,
-    overview,
-    own_account,
-    own_factors,
-    passkey_sign_in,
-    peers,
-    resources,
-    resume,
-    sessions,
-    sign_in,
-    terminal_sign_in,
-    unsent,
-    users,
-)
-from herod.dashboard.passkey_page import passkey_place
+from herod.dashboard.pages import audit, connect, explain, legacy, overview, peers, resources, sessions
+from herod.dashboard.pages.accounts import keys, own_account, own_factors, users
+from herod.dashboard.pages.apps import app_consent, app_device, app_requests, app_sign_out, approvals, apps
+from herod.dashboard.pages.signing_in import first_run, passkey_sign_in, resume, sign_in, terminal_sign_in, unsent
 from herod.dashboard.pipeline_gateway import Gateway, SetUpNeeded, SignInAgain, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
+from herod.dashboard.signing_in.landing import LANDING, leads_to_consent, page_to_return_to, seal_path, with_ticket
+from herod.dashboard.signing_in.passkey_page import passkey_place
 from herod.dashboard.static_files import Assets
 from herod.pipeline.admission import SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import Operation

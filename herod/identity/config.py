@@ -28,7 +28,7 @@ class Config:
             while herod holds both addresses.
         own_origins: all origins that lead to herod's pages, aliases and addresses that are not open now included: no
             redirect of an app may lead there.
-        second_factor: whose accounts must have a second factor (`identity/second_factors.py`).
+        second_factor: whose accounts must have a second factor (`identity/people/second_factors.py`).
         dynamic_apps: whether apps may register themselves; see `takes_dynamic_apps`.
         client_documents: whether documents of apps may be fetched, for people who signed in.
         approve: what an app must let its person approve first (`pipeline/approvals.py`).

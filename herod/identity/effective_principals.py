@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from herod.identity.oauth_apps import AppOrigin
-from herod.identity.openid_scopes import openid_scopes_of
-from herod.identity.registered_apps import app_grant, registered_app
+from herod.identity.apps.oauth_apps import AppOrigin
+from herod.identity.apps.openid_scopes import openid_scopes_of
+from herod.identity.apps.registered_apps import app_grant, registered_app
 from herod.identity.runtime_state import Runtime
 from herod.records import Account, ApiKey, Delegation, PeerRule
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind

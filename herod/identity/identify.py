@@ -8,10 +8,11 @@ transaction.
 from collections.abc import Mapping
 from typing import Final
 
-from herod.credentials.refresh_tokens import looks_like_refresh_token
+from herod.credentials.apps.refresh_tokens import looks_like_refresh_token
 from herod.credentials.secret_hashes import hash_secret, matches
 from herod.credentials.secret_normal_form import normal_secret
-from herod.identity.app_credentials import app_with_secret, public_app
+from herod.identity.apps.app_credentials import app_with_secret, public_app
+from herod.identity.apps.openid_scopes import PROFILE, openid_scopes_of
 from herod.identity.credential_types import (
     ApiKeyHeader,
     Audience,
@@ -32,7 +33,6 @@ from herod.identity.effective_principals import (
     key_principal,
     legacy_principal,
 )
-from herod.identity.openid_scopes import PROFILE, openid_scopes_of
 from herod.identity.own_resources import OwnResource, canonical_resource, own_resource
 from herod.identity.parent_credential import LOCAL_ADMIN_VIA, cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime

@@ -25,8 +25,8 @@ from herod.identity.effective_principals import (
     local_admin,
     rule_principal,
 )
+from herod.identity.people.second_factors import has_second_factor, is_second_factor_due
 from herod.identity.runtime_state import Runtime
-from herod.identity.second_factors import has_second_factor, is_second_factor_due
 from herod.records import Account, ApiKey, Delegation, Passkey, PeerRule, Session, SessionEpoch
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader

@@ -10,11 +10,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from herod.credentials.keyring import Keyring
+from herod.identity.apps.device_polls import DevicePolls
 from herod.identity.client_documents import DocumentCache
 from herod.identity.config import Config
-from herod.identity.device_polls import DevicePolls
 from herod.identity.one_time_codes import OneTimeCodes
-from herod.identity.session_activity import SessionActivity
+from herod.identity.people.session_activity import SessionActivity
 from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, VerifiedTokens
 from herod.records import Account, ApiKey, App, Session
 from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify

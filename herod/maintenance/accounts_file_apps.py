@@ -17,7 +17,7 @@ from herod.maintenance.accounts_file_field_checks import (
     read_time,
 )
 from herod.operations.apps import ALGORITHMS, GRANT_TYPES, check_app, parse_addresses
-from herod.pipeline.text_normalization import parse_name
+from herod.pipeline.parameters.text_normalization import parse_name
 from herod.records import App
 from herod_client.core.scope_graph import ScopeGraph
 

@@ -27,8 +27,8 @@ from herod.maintenance.accounts_file_field_checks import (
     read_time,
     read_words,
 )
-from herod.pipeline.email_addresses import parse_email, stored_email
-from herod.pipeline.text_normalization import parse_name
+from herod.pipeline.parameters.email_addresses import parse_email, stored_email
+from herod.pipeline.parameters.text_normalization import parse_name
 from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError
 from herod_client.core.scope_graph import READ, SCOPE_NAME, ScopeGraph, split_scope
 

@@ -26,7 +26,7 @@ from herod.credentials.sealing import SealBroken
 from herod.credentials.secret_hashes import hash_secret
 from herod.credentials.secret_normal_form import normal_secret
 from herod.file_ownership import starting_uid
-from herod.identity.app_credentials import APP_SECRET
+from herod.identity.apps.app_credentials import APP_SECRET
 from herod.input_files import read_input
 from herod.input_text import is_text
 from herod.maintenance.accounts_file_apps import AppEntry
@@ -34,7 +34,7 @@ from herod.maintenance.accounts_file_field_checks import SecretEntry
 from herod.maintenance.accounts_file_parser import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.maintenance.restore_reconciliation import offline_event
 from herod.maintenance.store_file_and_owner import store_file
-from herod.pipeline.email_addresses import find_by_email, has_email
+from herod.pipeline.parameters.email_addresses import find_by_email, has_email
 from herod.records import Account, ApiKey, App, HashKey, PeerRule
 from herod.settings import Settings
 from herod.store.owned_records import finish_deletions_in

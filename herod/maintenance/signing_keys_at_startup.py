@@ -12,7 +12,7 @@ from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
 from herod.credentials.secret_hashes import hash_secret
 from herod.pipeline.app_signing_keys import new_signing_record, signing_key_of
-from herod.pipeline.text_normalization import parse_name
+from herod.pipeline.parameters.text_normalization import parse_name
 from herod.records import ApiKey, App, SigningKeyRecord
 from herod.store.store_interface import Writer
 from herod_client.core.key_format import KeyKind, new_key, new_key_id

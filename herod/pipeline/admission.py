@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from herod.credentials.dynamic_client_ids import looks_dynamic
-from herod.identity.openid_scopes import OPENID
-from herod.identity.persons import is_person
-from herod.identity.registered_apps import HEROD_CLI
-from herod.identity.second_factors import has_second_factor, must_have_second_factor
+from herod.credentials.apps.dynamic_client_ids import looks_dynamic
+from herod.identity.apps.openid_scopes import OPENID
+from herod.identity.apps.registered_apps import HEROD_CLI
+from herod.identity.people.persons import is_person
+from herod.identity.people.second_factors import has_second_factor, must_have_second_factor
+from herod.pipeline.ceilings.privilege_ceilings import check_key_manager
 from herod.pipeline.operation_definition import Context, Operation, name_methods
-from herod.pipeline.privilege_ceilings import check_key_manager
 from herod.records import Account, Delegation, Session
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from herod.credentials.keyring import Keyring, Purpose
-from herod.identity.registered_apps import HEROD_CLI
+from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Context, Operation, Params, Target
 from herod.records import RECORD_TYPES, Approval, Record

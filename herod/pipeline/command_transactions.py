@@ -15,12 +15,12 @@ from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.admission import authorize
 from herod.pipeline.approvals import ASKED, ask_for_approval, use_approval
-from herod.pipeline.audit_recorder import AuditRecorder
-from herod.pipeline.audited_calls import event_of
-from herod.pipeline.given_grants import check_given
-from herod.pipeline.issue_rate import IssueRate
+from herod.pipeline.auditing.audit_recorder import AuditRecorder
+from herod.pipeline.auditing.audited_calls import event_of
+from herod.pipeline.ceilings.given_grants import check_given
+from herod.pipeline.ceilings.issue_rate import IssueRate
+from herod.pipeline.ceilings.privilege_ceilings import check_last_admin, is_admin
 from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten
-from herod.pipeline.privilege_ceilings import check_last_admin, is_admin
 from herod.pipeline.targets import find_target
 from herod.records import Account, ApiKey, Approval
 from herod.scopes.decisions import Access

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from herod.identity.registered_apps import registered_app
+from herod.identity.apps.registered_apps import registered_app
 from herod.pipeline.operation_definition import Context
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Store, Usage, former_use

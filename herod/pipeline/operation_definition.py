@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 import msgspec
 
 from herod.identity.runtime_state import Runtime
-from herod.pipeline.parameter_annotations import credential_field, normal_forms, secret_fields
+from herod.pipeline.parameters.parameter_annotations import credential_field, normal_forms, secret_fields
 from herod.pipeline.process.process_state import ProcessState
 from herod.records import Record
 from herod.scopes.decisions import Needs
@@ -207,8 +207,8 @@ class Operation:
         openid: only for an app's token with the scope `openid`, also one that is for no resource (`Audience.APP`).
         takes_apps: an app may call it, authenticated as one; everywhere else an app's credential is refused as unknown.
         destructive: it removes or changes data, as `Tool.destructive` says of a tool: apps must have it approved.
-        person: it needs the session of a person (`identity/persons.py`) whose sign-in is at most so many seconds old; 0
-            is any age. No other credential is accepted. None: it needs no person.
+        person: it needs the session of a person (`identity/people/persons.py`) whose sign-in is at most so many seconds
+            old; 0 is any age. No other credential is accepted. None: it needs no person.
         enrols: it helps to set up a second factor, so that a person who must have one and has none may call it.
         fresh: how old a browser's sign-in may be, in seconds, if it gives something; None for `FRESH_SECONDS`.
         manages_keys: it creates or changes keys: refused to user keys, and to service keys without admin.

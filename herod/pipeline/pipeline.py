@@ -18,18 +18,18 @@ from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.admission import admitted, authorize, check_direct, check_fresh, check_person
 from herod.pipeline.approvals import approval_of, check_approved, needs_approval
-from herod.pipeline.audit_recorder import AuditRecorder
-from herod.pipeline.audited_calls import event_of, refused_request
+from herod.pipeline.auditing.audit_recorder import AuditRecorder
+from herod.pipeline.auditing.audited_calls import event_of, refused_request
+from herod.pipeline.auditing.denial_queue import DenialQueue
+from herod.pipeline.auditing.refused_credential_id import presented_id
 from herod.pipeline.command_transactions import CommandTransactions, hold_in_memory
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.credential_verification import allow_verification
-from herod.pipeline.denial_queue import DenialQueue
-from herod.pipeline.given_params import normalized, take_credential
 from herod.pipeline.guessed_credentials import guess_counters
 from herod.pipeline.operation_definition import Context, Operation, Params, Target, Wait
+from herod.pipeline.parameters.given_params import normalized, take_credential
 from herod.pipeline.process.process_state import ProcessState
 from herod.pipeline.process.worker_thread import WorkerThread
-from herod.pipeline.refused_credential_id import presented_id
 from herod.pipeline.targets import find_target
 from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source

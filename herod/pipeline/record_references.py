@@ -9,11 +9,11 @@ out: anybody could choose that of somebody else.
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
-from herod.identity.registered_apps import built_in_apps
-from herod.pipeline.email_addresses import find_by_email
+from herod.identity.apps.registered_apps import built_in_apps
+from herod.pipeline.ceilings.privilege_ceilings import is_admin
 from herod.pipeline.operation_definition import Context
-from herod.pipeline.privilege_ceilings import is_admin
-from herod.pipeline.text_normalization import parse_label
+from herod.pipeline.parameters.email_addresses import find_by_email
+from herod.pipeline.parameters.text_normalization import parse_label
 from herod.records import Account, ApiKey, App, Deletion, PeerRule, Record, app_lookup
 from herod.scopes.principal import PrincipalKind
 from herod.store.store_interface import Reader

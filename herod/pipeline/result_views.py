@@ -11,7 +11,7 @@ import msgspec
 
 from herod.identity.effective_principals import is_in_overlap
 from herod.pipeline.operation_definition import Time
-from herod.pipeline.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_annotations import SecretText
 from herod.records import Account, ApiKey, App, PeerRule
 from herod.store.store_interface import Usage
 from herod_client.core.scope_graph import canonical_scope

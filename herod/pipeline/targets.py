@@ -6,13 +6,13 @@ record to the handler. No handler looks up its own target.
 
 from typing import Any, TypeVar
 
+from herod.identity.apps.registered_apps import app_grant, is_built_in
 from herod.identity.effective_principals import LOCAL_ADMIN_ID, legacy_principal, local_admin
-from herod.identity.registered_apps import app_grant, is_built_in
 from herod.pipeline.admission import check_own_sign_in
-from herod.pipeline.email_addresses import find_by_email, parse_email
+from herod.pipeline.ceilings.privilege_ceilings import check_last_admin, check_target, is_admin, owns
 from herod.pipeline.operation_definition import Context, Params, Target
-from herod.pipeline.parameter_types import AccountEmail, ClientId
-from herod.pipeline.privilege_ceilings import check_last_admin, check_target, is_admin, owns
+from herod.pipeline.parameters.email_addresses import find_by_email, parse_email
+from herod.pipeline.parameters.parameter_types import AccountEmail, ClientId
 from herod.pipeline.record_references import named_account, named_app, named_key, named_rule
 from herod.records import Account, ApiKey, App, PeerRule, Record
 from herod.scopes.principal import Principal, PrincipalKind

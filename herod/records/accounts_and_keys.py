@@ -18,8 +18,8 @@ class Account(Record, frozen=True, kw_only=True):
     """An account that can sign in. `id` is the OAuth2 client_id.
 
     Attributes:
-        email: in the normal form at the time (`pipeline/email_addresses.py`); None for accounts that only use a client
-            secret.
+        email: in the normal form at the time (`pipeline/parameters/email_addresses.py`); None for accounts that only
+            use a client secret.
         password: an Argon2id PHC string, or a hash imported from Hero Auth; None if no password is set.
         secret_hash: of the client secret, in a form of `credentials/imported_secret_hashes.py`; empty for none.
         epoch: tokens carry the epoch they were issued in, and are invalid once it has changed.

@@ -22,7 +22,7 @@ class App(Record, frozen=True, kw_only=True):
     Attributes:
         creator: the id of the account, key or peer rule that registered it.
         secret_hash: HMAC of its secret; None for a public app, which has none (RFC 6749, section 2.1).
-        redirect_uris: in the form of `credentials/redirect_uris.py`.
+        redirect_uris: in the form of `credentials/apps/redirect_uris.py`.
         post_logout_uris: where it may send a browser after signing out (OpenID Connect RP-Initiated Logout 1.0).
         scope: the most that people may give it; never `owner`.
         networks: the most networks that people may give it.

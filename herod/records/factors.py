@@ -14,7 +14,7 @@ __all__ = ["Passkey", "RecoveryCodes", "TotpFactor", "UsedChallenge"]
 class Passkey(Record, frozen=True, kw_only=True):
     """A WebAuthn credential of an account: WebAuthn 3, section 4, "credential record".
 
-    `id` is made of the credential id (`credentials/passkeys.py`), so two accounts cannot have the same passkey.
+    `id` is made of the credential id (`credentials/factors/passkeys.py`), so two accounts cannot have the same passkey.
 
     Attributes:
         account: the account's id.

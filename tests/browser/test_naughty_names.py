@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from herod.pipeline.text_normalization import parse_name
+from herod.pipeline.parameters.text_normalization import parse_name
 from herod_client.core.errors import InvalidRequest
 from support.chromium import PHONE, WIDE, Sit, ask
 from support.public_vectors import NAUGHTY_STRINGS, needs_naughty_strings

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.challenges import (
+from herod.credentials.factors.challenges import (
     CHALLENGE_SECONDS,
     ChallengeFor,
     challenge_end,

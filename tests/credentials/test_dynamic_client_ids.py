@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.credentials.dynamic_client_ids import (
+from herod.credentials.apps.dynamic_client_ids import (
     MAX_CLIENT_ID_BYTES,
     PREFIX,
     SHORT_CHARS,

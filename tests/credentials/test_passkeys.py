@@ -12,8 +12,7 @@ from fido2.webauthn import AuthenticatorData
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.keyring import Keyring
-from herod.credentials.passkeys import (
+from herod.credentials.factors.passkeys import (
     ALGORITHMS,
     Assertion,
     EnrolledPasskey,
@@ -24,6 +23,7 @@ from herod.credentials.passkeys import (
     verify_assertion,
     verify_registration,
 )
+from herod.credentials.keyring import Keyring
 from herod_client.core.errors import BadCredentials
 from support.soft_authenticator import BE, BS, UP, UV, SoftAuthenticator, b64
 

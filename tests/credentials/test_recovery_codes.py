@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.credentials.recovery_codes import new_recovery_code, normal_recovery_code
+from herod.credentials.factors.recovery_codes import new_recovery_code, normal_recovery_code
 
 
 def test_new() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credentials.hostile_redirects import FOREIGN, GOOD, MALFORMED, OWN_ORIGINS, REGISTERED
-from herod.credentials.redirect_uris import (
+from herod.credentials.apps.redirect_uris import (
     MAX_REDIRECT_CHARS,
     RedirectKind,
     asked_redirect,

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.keyring import Keyring, new_root
-from herod.credentials.refresh_tokens import (
+from herod.credentials.apps.refresh_tokens import (
     MAX_NUMBER,
     RefreshToken,
     derive_refresh_token,
@@ -15,6 +14,7 @@ from herod.credentials.refresh_tokens import (
     looks_like_refresh_token,
     parse_refresh_token,
 )
+from herod.credentials.keyring import Keyring, new_root
 from herod_client.core.errors import BadCredentials
 from herod_client.core.key_format import looks_like_key, with_checksum
 

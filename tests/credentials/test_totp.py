@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.totp import STEP_SECONDS, new_totp_secret, totp_address, totp_secret_text, totp_step
+from herod.credentials.factors.totp import STEP_SECONDS, new_totp_secret, totp_address, totp_secret_text, totp_step
 
 SECRET = b"12345678901234567890"
 # RFC 6238, appendix B, SHA-1: Unix seconds → the last six of eight digits

@@ -2,8 +2,8 @@
 
 import pytest
 
-from herod.dashboard.app_names import name_warnings, shown_name
-from herod.identity.oauth_apps import AppOrigin
+from herod.dashboard.apps.app_names import name_warnings, shown_name
+from herod.identity.apps.oauth_apps import AppOrigin
 
 NOT_HEROD = "This app is not part of herod, whatever its name says."
 NOT_VERIFIED = "Herod has verified nothing about this app, whatever its name says."

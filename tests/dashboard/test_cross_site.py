@@ -296,9 +296,9 @@ def test_a_code_that_somebody_slipped_in(browser: Browser, daemon: Daemon, hosti
 
 def test_a_question_that_somebody_slipped_in(daemon: Daemon, hostile: Hostile, victim: Person) -> None:
     """A form of a hostile page, with a decision in it, leads to the question; neither that nor a key press decides."""
+    fields = {**app_request(daemon), "decision": "allow", "scope:read": "on", "approve": "true"}
     before = changes(daemon)
     page = victim.context.new_page()
-    fields = {**app_request(daemon), "decision": "allow", "scope:read": "on", "approve": "true"}
     hostile.pages["/attack"] = form(f"{daemon.url}/authorize", fields)
     page.goto(f"{hostile.stranger}/attack", wait_until="commit")
     page.get_by_role("heading", level=1, name="Let “Claude Code” act for you?").wait_for()

@@ -10,7 +10,7 @@ import pytest
 from dashboard.browser_sign_in import EMAIL, GOOD, OWN, open_session, page_after, sign_in, text
 from herod.credentials.keyring import Purpose
 from herod.credentials.sealing import seal
-from herod.dashboard.landing import LANDING_SECONDS, MAX_LANDING_CHARACTERS
+from herod.dashboard.signing_in.landing import LANDING_SECONDS, MAX_LANDING_CHARACTERS
 from support.herod_in_memory import NOW, Answer, Harness
 from support.totp_app import TotpApp
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from herod.pipeline.text_normalization import parse_name
+from herod.pipeline.parameters.text_normalization import parse_name
 from herod_client.core.errors import InvalidRequest
 from support.herod_in_memory import Harness
 from support.page_visitor import Visitor, open_pages, rows, said, text, visit

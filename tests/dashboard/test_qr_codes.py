@@ -5,8 +5,8 @@ import re
 import pytest
 import segno
 
-from herod.credentials.totp import new_totp_secret, totp_address
-from herod.dashboard.qr_codes import QUIET, qr_code
+from herod.credentials.factors.totp import new_totp_secret, totp_address
+from herod.dashboard.signing_in.qr_codes import QUIET, qr_code
 
 RUN = re.compile(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z")
 

@@ -13,10 +13,10 @@ from quart_trio import QuartTrio
 from dashboard.browser_sign_in import EMAIL, OWN, cookie_of, open_session, sign_in, text
 from herod.credentials.keyring import Keyring
 from herod.dashboard.csrf import cut
-from herod.dashboard.pages.resume import resume_or
+from herod.dashboard.pages.signing_in.resume import resume_or
 from herod.dashboard.pipeline_gateway import Gateway
 from herod.dashboard.quart_app import make_app
-from herod.identity.session_secrets import new_session_secret, resume_proof, resumed_secret
+from herod.identity.people.session_secrets import new_session_secret, resume_proof, resumed_secret
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from dashboard.browser_sign_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, text
-from herod.dashboard.unsent_forms import MAX_KEPT_BYTES, UNSENT_SECONDS
+from herod.dashboard.signing_in.unsent_forms import MAX_KEPT_BYTES, UNSENT_SECONDS
 from herod.pipeline.admission import FRESH_SECONDS
 from herod.records import ApiKey
 from support.herod_in_memory import PASSWORD, Answer, Harness

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from fuzz.answer_rules import judge
 from fuzz.raw_requests import Sender
 from fuzz.request_generator import CANARY, SECRET_NAMES, Ask, asks
-from herod.pipeline.privilege_ceilings import is_standing_admin
+from herod.pipeline.ceilings.privilege_ceilings import is_standing_admin
 from herod.records import Account, ApiKey, PeerRule
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, TCP, Harness, open_harness
 from support.real_daemon import Daemon, running

@@ -5,16 +5,16 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from herod.credentials.dynamic_client_ids import (
+from herod.credentials.apps.dynamic_client_ids import (
     SHORT_CHARS,
     DynamicApp,
     dynamic_secret,
     seal_client_id,
 )
 from herod.credentials.keyring import Keyring
-from herod.identity.app_credentials import hash_app_secret
+from herod.identity.apps.app_credentials import hash_app_secret
+from herod.identity.apps.oauth_apps import UNNAMED, AppOrigin, OAuthApp, find_app
 from herod.identity.credential_types import Basic, Presented, PublicClient
-from herod.identity.oauth_apps import UNNAMED, AppOrigin, OAuthApp, find_app
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Context, NoParams, query
 from herod.records import App

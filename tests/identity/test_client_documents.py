@@ -3,13 +3,13 @@
 import pytest
 
 from credentials.hostile_redirects import MALFORMED, OWN_ORIGINS
-from herod.credentials.redirect_uris import RedirectKind, asked_redirect, parse_redirect_uri
+from herod.credentials.apps.redirect_uris import RedirectKind, asked_redirect, parse_redirect_uri
+from herod.identity.apps.grant_types import DEVICE_CODE
+from herod.identity.apps.oauth_apps import AppOrigin, find_app
 from herod.identity.client_documents import ClientDocument, DocumentCache, parse_client_url, shipped_document
 from herod.identity.client_documents.document_cache import MAX_DOCUMENTS
 from herod.identity.client_documents.shipped_documents import DOCUMENTS
 from herod.identity.credential_types import Basic, PublicClient
-from herod.identity.grant_types import DEVICE_CODE
-from herod.identity.oauth_apps import AppOrigin, find_app
 from herod.scopes.principal import PrincipalKind
 from herod_client.core.errors import BadCredentials, InvalidRequest
 from identity.test_app_credentials import app_probe

@@ -6,10 +6,10 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from herod.identity.app_credentials import app_with_secret, hash_app_secret, public_app
-from herod.identity.grant_types import DEVICE_CODE
-from herod.identity.oauth_apps import AppOrigin, OAuthApp, find_app
-from herod.identity.registered_apps import HEROD_CLI
+from herod.identity.apps.app_credentials import app_with_secret, hash_app_secret, public_app
+from herod.identity.apps.grant_types import DEVICE_CODE
+from herod.identity.apps.oauth_apps import AppOrigin, OAuthApp, find_app
+from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.records import App
 from herod.scopes.principal import PrincipalKind
 from herod_client.core.errors import BadCredentials, RevokedToken

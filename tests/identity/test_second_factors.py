@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from herod.identity.second_factors import has_second_factor, must_have_second_factor
+from herod.identity.people.second_factors import has_second_factor, must_have_second_factor
 from herod.records import Account, Passkey, RecoveryCodes, TotpFactor
 from support.herod_in_memory import Harness
 

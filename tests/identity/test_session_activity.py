@@ -1,6 +1,6 @@
 """The last uses of sessions."""
 
-from herod.identity.session_activity import MAX_SESSIONS, SessionActivity
+from herod.identity.people.session_activity import MAX_SESSIONS, SessionActivity
 
 
 def idle(activity: SessionActivity, id: str, now: int, created_at: int = 100) -> bool:

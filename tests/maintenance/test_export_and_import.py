@@ -19,7 +19,7 @@ from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.import_accounts import Import, import_accounts
 from herod.maintenance.restore import restore
 from herod.maintenance.rotate_hero_secret import rotate_secret
-from herod.pipeline.email_addresses import find_by_email
+from herod.pipeline.parameters.email_addresses import find_by_email
 from herod.records import Account, ApiKey, HashKey
 from herod.scopes.principal import Source
 from herod.store.sqlite.sqlite_store import SqliteStore

@@ -8,7 +8,7 @@ import pytest
 import tomli_w
 
 from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_users
-from herod.identity.app_credentials import app_with_secret, hash_app_secret, public_app
+from herod.identity.apps.app_credentials import app_with_secret, hash_app_secret, public_app
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.import_accounts import Import, import_accounts
 from herod.records import App, HashKey

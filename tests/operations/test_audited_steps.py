@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from herod.audit_event import AuditEvent
-from herod.identity.grant_types import DEVICE_CODE
+from herod.identity.apps.grant_types import DEVICE_CODE
 from herod.records import TokenFamily
 from herod_client.core.errors import ApprovalRequired, HerodError, SecondFactorNeeded
 from support.connected_apps import app_token, connect_app

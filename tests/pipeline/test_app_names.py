@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.pipeline.app_names import parse_app_name
+from herod.pipeline.parameters.app_names import parse_app_name
 from herod_client.core.errors import InvalidRequest
 
 

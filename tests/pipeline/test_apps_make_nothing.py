@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.identity.credential_types import Bearer
-from herod.identity.registered_apps import HEROD_CLI
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.admission import APP_TOKEN
 from herod.pipeline.operation_definition import Operation, Surface

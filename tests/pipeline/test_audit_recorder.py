@@ -13,7 +13,7 @@ import pytest
 
 from herod.audit_event import AuditEvent
 from herod.operations.audit.retention import AuditRetention, enforce_retention
-from herod.pipeline.audit_recorder import (
+from herod.pipeline.auditing.audit_recorder import (
     LINES_OF_ALL,
     LINES_OF_SOURCE,
     MAX_COUNTED,
@@ -22,7 +22,7 @@ from herod.pipeline.audit_recorder import (
     ROWS_OF_SOURCE,
     AuditRecorder,
 )
-from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
+from herod.pipeline.auditing.denial_queue import MAX_KINDS_OF_SOURCE
 from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
 from herod.store.store_interface import Writer

@@ -12,9 +12,9 @@ import pytest
 
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import ApiKeyHeader, PeerClaim, Presented, SecretHeader
-from herod.identity.session_secrets import COOKIE_CHARACTERS
+from herod.identity.people.session_secrets import COOKIE_CHARACTERS
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.audit_recorder import ROWS_OF_PRINCIPAL
+from herod.pipeline.auditing.audit_recorder import ROWS_OF_PRINCIPAL
 from herod.pipeline.operation_definition import Operation
 from herod.protocols.decode import convert_params
 from herod.scopes.decisions import Access

@@ -9,7 +9,7 @@ import trio
 
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Bearer, PeerClaim
-from herod.pipeline.denial_queue import MAX_FORGOTTEN, MAX_KINDS, DenialQueue
+from herod.pipeline.auditing.denial_queue import MAX_FORGOTTEN, MAX_KINDS, DenialQueue
 from herod.pipeline.pipeline import EVENTS_AT_ONCE
 from herod.store.store_interface import Writer
 from herod_client.core.errors import (

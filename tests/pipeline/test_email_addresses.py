@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.pipeline.email_addresses import MAX_EMAIL, parse_email
+from herod.pipeline.parameters.email_addresses import MAX_EMAIL, parse_email
 from herod.records import Account
 from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, NotFound, RateLimited
 from support.herod_in_memory import PASSWORD, TCP, Harness
@@ -188,7 +188,7 @@ def test_what_is_far_too_long_is_not_normalised(monkeypatch: pytest.MonkeyPatch)
         assert len(text) <= 1024
         return text
 
-    monkeypatch.setattr("herod.pipeline.email_addresses.unicodedata.normalize", normalize)
+    monkeypatch.setattr("herod.pipeline.parameters.email_addresses.unicodedata.normalize", normalize)
     for marks in (1024, 30_000):
         with pytest.raises(InvalidRequest):
             parse_email("a" + "\u0301\u0323" * marks + "@example.org")

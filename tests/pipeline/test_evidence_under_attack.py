@@ -7,8 +7,8 @@ from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Basic, Bearer, Presented
 from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.audit_recorder import LINES_OF_SOURCE, ROWS_OF_SOURCE
-from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
+from herod.pipeline.auditing.audit_recorder import LINES_OF_SOURCE, ROWS_OF_SOURCE
+from herod.pipeline.auditing.denial_queue import MAX_KINDS_OF_SOURCE
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Peer, Source
 from herod.settings import OPTIONS

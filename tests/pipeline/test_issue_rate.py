@@ -10,7 +10,7 @@ import pytest
 
 from herod.identity.credential_types import Bearer, PeerClaim, Presented
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_annotations import SecretText
 from herod.records import ApiKey, Session
 from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings

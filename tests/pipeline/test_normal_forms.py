@@ -7,10 +7,10 @@ import pytest
 
 from herod.identity.credential_types import Bearer
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.email_addresses import parse_email
 from herod.pipeline.operation_definition import NoTarget, Params, command
-from herod.pipeline.parameter_types import Email
-from herod.pipeline.text_normalization import parse_label, parse_name
+from herod.pipeline.parameters.email_addresses import parse_email
+from herod.pipeline.parameters.parameter_types import Email
+from herod.pipeline.parameters.text_normalization import parse_label, parse_name
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
 from support.herod_in_memory import TCP, Harness

@@ -14,7 +14,7 @@ from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.approvals import MAX_SHOWN
 from herod.pipeline.pagination import MAX_PAGE_BYTES, ByteBudget, fill_page
-from herod.pipeline.text_normalization import MAX_NAME
+from herod.pipeline.parameters.text_normalization import MAX_NAME
 from herod.records import Account, ApiKey, Approval, Passkey, PeerRule, Revocation, Session
 from herod.settings import QUOTAS
 from herod.store.store_interface import MAX_PAGE, Page, Writer

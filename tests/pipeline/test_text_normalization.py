@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.pipeline.text_normalization import parse_end, parse_name
+from herod.pipeline.parameters.text_normalization import parse_end, parse_name
 from herod_client.core.errors import InvalidRequest
 
 
@@ -89,7 +89,7 @@ def test_what_is_far_too_long_is_not_normalised(monkeypatch: pytest.MonkeyPatch)
         assert len(text) <= 1024
         return text
 
-    monkeypatch.setattr("herod.pipeline.text_normalization.unicodedata.normalize", normalize)
+    monkeypatch.setattr("herod.pipeline.parameters.text_normalization.unicodedata.normalize", normalize)
     for marks in (1024, 30_000):
         with pytest.raises(InvalidRequest):
             parse_name("a" + "\u0301\u0323" * marks + "@example.org")

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from herod.credentials.dynamic_client_ids import DynamicApp, dynamic_secret, seal_client_id
+from herod.credentials.apps.dynamic_client_ids import DynamicApp, dynamic_secret, seal_client_id
 from herod.identity.credential_types import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Context, Operation, Surface

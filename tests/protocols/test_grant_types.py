@@ -7,7 +7,7 @@ import pytest
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Operation, Params, command
-from herod.pipeline.parameter_types import AS_IT_IS
+from herod.pipeline.parameters.parameter_types import AS_IT_IS
 from herod.pipeline.result_views import TokenAnswer
 from herod.protocols.documents.openapi import openapi_document
 from herod.protocols.host_and_origin_guard import Guard

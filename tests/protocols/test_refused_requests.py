@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from herod.audit_event import AuditEvent
-from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
+from herod.pipeline.auditing.denial_queue import MAX_KINDS_OF_SOURCE
 from herod.scopes.principal import Peer, Source
 from support.herod_in_memory import TCP, Harness, bearer
 

@@ -8,10 +8,10 @@ OF_REQUESTS: Final[dict[str, dict[str, str]]] = {
     "Quotas": {
         "records deleted in one transaction, with or without their owner": "herod.store.owned_records:DELETED_AT_ONCE",
         "principals whose issued credentials of the last minute are remembered": (
-            "herod.pipeline.issue_rate:MAX_PRINCIPALS"
+            "herod.pipeline.ceilings.issue_rate:MAX_PRINCIPALS"
         ),
         "one in so many of an account's issued credentials is not for its keys": (
-            "herod.pipeline.issue_rate:OWNERS_PART"
+            "herod.pipeline.ceilings.issue_rate:OWNERS_PART"
         ),
         "sessions of one group or legacy secret in all": "herod.operations.sessions.session_lifecycle:SHARED_SESSIONS",
         "keys of a deleted account that are counted for the answer": (
@@ -112,10 +112,10 @@ OF_REQUESTS: Final[dict[str, dict[str, str]]] = {
         "names in one scope": "herod_client.core.scope_graph:MAX_SCOPES",
         "characters of one scope": "herod_client.core.scope_graph:MAX_SCOPE_CHARS",
         "scopes": "herod_client.core.scope_graph:MAX_SCOPES",
-        "rows in a list of keys in the dashboard": "herod.dashboard.pages.keys:PAGE_ROWS",
-        "the same of users": "herod.dashboard.pages.users:PAGE_ROWS",
-        "the same of apps": "herod.dashboard.pages.apps:PAGE_ROWS",
-        "lines of a form's field that are read": "herod.dashboard.app_forms:MAX_LINES",
+        "rows in a list of keys in the dashboard": "herod.dashboard.pages.accounts.keys:PAGE_ROWS",
+        "the same of users": "herod.dashboard.pages.accounts.users:PAGE_ROWS",
+        "the same of apps": "herod.dashboard.pages.apps.apps:PAGE_ROWS",
+        "lines of a form's field that are read": "herod.dashboard.apps.app_forms:MAX_LINES",
         "the same of audit rows": "herod.dashboard.pages.audit:ROWS",
         "bytes of the grants that `whoami` lists": "herod.operations.system.health_and_whoami:MAX_HELD_BYTES",
         "keys of its own that the overview shows to a non-admin": "herod.dashboard.pages.overview:OWN_KEYS",

@@ -6,17 +6,17 @@ __all__ = ["OF_SIGN_INS"]
 
 OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
     "Accounts and credentials": {
-        "characters of a name": "herod.pipeline.text_normalization:MAX_NAME",
-        "characters of an email address, its domain in ASCII": "herod.pipeline.email_addresses:MAX_EMAIL",
+        "characters of a name": "herod.pipeline.parameters.text_normalization:MAX_NAME",
+        "characters of an email address, its domain in ASCII": "herod.pipeline.parameters.email_addresses:MAX_EMAIL",
         "characters of its domain, in ASCII": "herod.domain_names:MAX_DOMAIN",
         "characters of a part of its domain, in ASCII": "herod.domain_names:MAX_LABEL",
-        "characters of either before normalization": "herod.pipeline.text_normalization:MAX_TYPED",
+        "characters of either before normalization": "herod.pipeline.parameters.text_normalization:MAX_TYPED",
         "characters of a time": "herod_client.core.times:MAX_CHARS",
         "seconds after a sign-in in which the dashboard gives lasting access without another one": (
             "herod.pipeline.admission:FRESH_SECONDS"
         ),
         "seconds after a sign-in in which one changes ways to sign in, approves, and lets an app act as an admin": (
-            "herod.identity.persons:RECENT_SECONDS"
+            "herod.identity.people.persons:RECENT_SECONDS"
         ),
         "seconds that an app's call waits for its person, and in which the app may repeat one that was approved": (
             "herod.pipeline.approvals:APPROVAL_SECONDS"
@@ -26,9 +26,9 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         ),
         "characters of a parameter of such a call that its page shows": "herod.pipeline.approvals:MAX_SHOWN",
         "seconds for which a form is kept that needed a new sign-in first": (
-            "herod.dashboard.unsent_forms:UNSENT_SECONDS"
+            "herod.dashboard.signing_in.unsent_forms:UNSENT_SECONDS"
         ),
-        "bytes of its content": "herod.dashboard.unsent_forms:MAX_KEPT_BYTES",
+        "bytes of its content": "herod.dashboard.signing_in.unsent_forms:MAX_KEPT_BYTES",
         "characters of a password, at least": "herod.credentials.passwords:MIN_CHARS",
         "characters of a password, at most": "herod.credentials.passwords:MAX_CHARS",
         "characters of it that are judged by how easy it is to guess": (
@@ -55,7 +55,7 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "bytes of a legacy secret under which herod warns": "herod.settings.secret_settings:MIN_LEGACY",
     },
     "Apps": {
-        "characters of a redirect URI": "herod.credentials.redirect_uris:MAX_REDIRECT_CHARS",
+        "characters of a redirect URI": "herod.credentials.apps.redirect_uris:MAX_REDIRECT_CHARS",
         "redirect URIs of a registered app, and post-logout URIs": (
             "herod.operations.apps.registration_rules:MAX_ADDRESSES"
         ),
@@ -65,9 +65,9 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "registrations of apps by themselves from one source, in an hour": "herod.throttle.rules:APP.limit",
         "the same from one range of sources": "herod.throttle.rules:APP_RANGE.limit",
         "bytes of the `client_id` of an app that registered itself": (
-            "herod.credentials.dynamic_client_ids:MAX_CLIENT_ID_BYTES"
+            "herod.credentials.apps.dynamic_client_ids:MAX_CLIENT_ID_BYTES"
         ),
-        "rotations of a refresh token in a family": "herod.credentials.refresh_tokens:MAX_NUMBER",
+        "rotations of a refresh token in a family": "herod.credentials.apps.refresh_tokens:MAX_NUMBER",
         "seconds from an app's request at `/authorize` to the answer": (
             "herod.operations.oauth.authorization.authorization_requests:REQUEST_SECONDS"
         ),
@@ -101,9 +101,9 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
             "herod.operations.oauth.device.device_codes:KEPT_SECONDS"
         ),
         "seconds between an app's requests for its device code, at first": (
-            "herod.identity.device_polls:INTERVAL_SECONDS"
+            "herod.identity.apps.device_polls:INTERVAL_SECONDS"
         ),
-        "device codes whose last request is remembered": "herod.identity.device_polls:MAX_POLLED",
+        "device codes whose last request is remembered": "herod.identity.apps.device_polls:MAX_POLLED",
         "unknown device codes from one source in five minutes": "herod.throttle.rules:DEVICE_MISS.limit",
         "wrong user codes typed by one account from one range of sources in five minutes": (
             "herod.throttle.rules:USER_CODE.limit"
@@ -112,7 +112,7 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "characters of a request for a device while the browser carries it": (
             "herod.operations.oauth.device.device_consent:MAX_REQUEST_CHARS"
         ),
-        "characters of an app's name on the consent page": "herod.dashboard.app_names:MAX_SHOWN",
+        "characters of an app's name on the consent page": "herod.dashboard.apps.app_names:MAX_SHOWN",
     },
     "Documents of apps": {
         "bytes of a document that describes an app": (
@@ -142,11 +142,13 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "sources, or ranges of sources, that wait for one": "herod.throttle.fair_turns:MAX_WAITING_RANGES",
         "sources whose turns are remembered": "herod.throttle.fair_turns:MAX_REMEMBERED",
         "seconds that a dashboard session lasts": "herod.operations.sessions.session_lifecycle:SESSION_TTL",
-        "dashboard sessions whose last use is remembered": "herod.identity.session_activity:MAX_SESSIONS",
+        "dashboard sessions whose last use is remembered": "herod.identity.people.session_activity:MAX_SESSIONS",
         "seconds for which a sign-in page remembers where the visitor wanted to go": (
-            "herod.dashboard.landing:LANDING_SECONDS"
+            "herod.dashboard.signing_in.landing:LANDING_SECONDS"
         ),
-        "characters of the address of a page that it leads to": "herod.dashboard.landing:MAX_LANDING_CHARACTERS",
+        "characters of the address of a page that it leads to": (
+            "herod.dashboard.signing_in.landing:MAX_LANDING_CHARACTERS"
+        ),
         "seconds that an app's request to sign out is valid": "herod.operations.openid.app_sign_out:LOGOUT_SECONDS",
         "characters of its `state`": "herod.operations.openid.app_sign_out:MAX_STATE_CHARS",
         "characters of such a request on its way through the browser": (
@@ -196,15 +198,15 @@ OF_SIGN_INS: Final[dict[str, dict[str, str]]] = {
         "bytes that it passes on at a time": "herod.loopback_relay:PIECE_BYTES",
     },
     "Passkeys and second factors": {
-        "seconds in which a passkey has to answer": "herod.credentials.challenges:CHALLENGE_SECONDS",
-        "bytes of a passkey's credential id": "herod.credentials.passkeys:MAX_CREDENTIAL_BYTES",
-        "bytes of a passkey's public key": "herod.credentials.passkeys:MAX_KEY_BYTES",
-        "bytes of each part of a browser's answer for a passkey": "herod.credentials.passkeys:MAX_PART_BYTES",
-        "digits of an authenticator app's code": "herod.credentials.totp:TOTP_DIGITS",
+        "seconds in which a passkey has to answer": "herod.credentials.factors.challenges:CHALLENGE_SECONDS",
+        "bytes of a passkey's credential id": "herod.credentials.factors.passkeys:MAX_CREDENTIAL_BYTES",
+        "bytes of a passkey's public key": "herod.credentials.factors.passkeys:MAX_KEY_BYTES",
+        "bytes of each part of a browser's answer for a passkey": "herod.credentials.factors.passkeys:MAX_PART_BYTES",
+        "digits of an authenticator app's code": "herod.credentials.factors.totp:TOTP_DIGITS",
         "seconds for which such a code is current; the one before and the one after are taken too": (
-            "herod.credentials.totp:STEP_SECONDS"
+            "herod.credentials.factors.totp:STEP_SECONDS"
         ),
-        "recovery codes": "herod.credentials.recovery_codes:RECOVERY_CODES",
+        "recovery codes": "herod.credentials.factors.recovery_codes:RECOVERY_CODES",
         "characters of a code, however it is typed": "herod.operations.factors.second_factor_codes:MAX_CODE_CHARS",
         "wrong codes for one account from everywhere, before its codes are locked": "herod.throttle.rules:FACTOR.limit",
         "seconds for which a wrong code counts there": "herod.throttle.rules:FACTOR.window",

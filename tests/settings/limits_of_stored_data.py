@@ -6,21 +6,21 @@ __all__ = ["OF_STORED_DATA"]
 
 OF_STORED_DATA: Final[dict[str, dict[str, str]]] = {
     "Audit log and logs": {
-        "kinds of denial with audit rows of their own, in one minute": "herod.pipeline.denial_queue:MAX_KINDS",
-        "the same of one source": "herod.pipeline.denial_queue:MAX_KINDS_OF_SOURCE",
-        "the same of one range of sources": "herod.pipeline.denial_queue:MAX_KINDS_OF_RANGE",
-        "rows of denials in a minute that make room for others": "herod.pipeline.denial_queue:MAX_FORGOTTEN",
+        "kinds of denial with audit rows of their own, in one minute": "herod.pipeline.auditing.denial_queue:MAX_KINDS",
+        "the same of one source": "herod.pipeline.auditing.denial_queue:MAX_KINDS_OF_SOURCE",
+        "the same of one range of sources": "herod.pipeline.auditing.denial_queue:MAX_KINDS_OF_RANGE",
+        "rows of denials in a minute that make room for others": "herod.pipeline.auditing.denial_queue:MAX_FORGOTTEN",
         "audit rows that one principal writes in an hour, except admins; further ones are combined": (
-            "herod.pipeline.audit_recorder:ROWS_OF_PRINCIPAL"
+            "herod.pipeline.auditing.audit_recorder:ROWS_OF_PRINCIPAL"
         ),
-        "the same of all principals of one source": "herod.pipeline.audit_recorder:ROWS_OF_SOURCE",
-        "the same of all sources of one range": "herod.pipeline.audit_recorder:ROWS_OF_RANGE",
-        "seconds for which further ones are combined": "herod.pipeline.audit_recorder:COARSE_SECONDS",
+        "the same of all principals of one source": "herod.pipeline.auditing.audit_recorder:ROWS_OF_SOURCE",
+        "the same of all sources of one range": "herod.pipeline.auditing.audit_recorder:ROWS_OF_RANGE",
+        "seconds for which further ones are combined": "herod.pipeline.auditing.audit_recorder:COARSE_SECONDS",
         "combined rows in that time that name a principal, of one source": (
-            "herod.pipeline.audit_recorder:LINES_OF_SOURCE"
+            "herod.pipeline.auditing.audit_recorder:LINES_OF_SOURCE"
         ),
-        "the same of all sources": "herod.pipeline.audit_recorder:LINES_OF_ALL",
-        "kinds of audit row that are combined at a time": "herod.pipeline.audit_recorder:MAX_COUNTED",
+        "the same of all sources": "herod.pipeline.auditing.audit_recorder:LINES_OF_ALL",
+        "kinds of audit row that are combined at a time": "herod.pipeline.auditing.audit_recorder:MAX_COUNTED",
         "combined audit rows written in one transaction": "herod.pipeline.pipeline:EVENTS_AT_ONCE",
         "audit rows that retention removes in one transaction": "herod.operations.audit.retention:ROWS_AT_ONCE",
         "seconds between two attempts to write an audit file that fails": (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from herod.identity.openid_scopes import OPENID_SCOPES
+from herod.identity.apps.openid_scopes import OPENID_SCOPES
 from herod.settings import FdBind, LimitSettings, UnixBind, load_settings, setting_sources
 from support.loaded_settings import ENVIRON, from_toml, load, refusal, toml_refusal
 

@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from herod.credentials.dynamic_client_ids import DynamicApp, dynamic_secret, seal_client_id
-from herod.identity.app_credentials import hash_app_secret
+from herod.credentials.apps.dynamic_client_ids import DynamicApp, dynamic_secret, seal_client_id
+from herod.identity.apps.app_credentials import hash_app_secret
 from herod.identity.credential_types import Basic, SessionCookie
 from herod.records import App
 from herod_client.core.key_format import new_id

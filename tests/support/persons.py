@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from herod.credentials.totp import STEP_SECONDS
+from herod.credentials.factors.totp import STEP_SECONDS
 from herod.identity.credential_types import SessionCookie
 from herod.scopes.principal import Source
 from herod_client.core.errors import SecondFactorNeeded

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from herod.identity.oauth_apps import AppOrigin, OAuthApp
+from herod.identity.apps.oauth_apps import AppOrigin, OAuthApp
 from herod.operations.openid import issue_id_token
 from herod.pipeline.operation_definition import Context
 from herod.records import Account, App, AuthorizationCode, TokenFamily

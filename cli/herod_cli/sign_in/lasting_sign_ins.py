@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 CLIENT_ID: Final = "herod-cli"
-"""The built-in app of this command (`herod/identity/registered_apps.py`)."""
+"""The built-in app of this command (`herod/identity/apps/registered_apps.py`)."""
 METADATA_PATH: Final = "/.well-known/oauth-authorization-server"
 # How the client reports a refused grant (RFC 6749, section 5.2).
 INVALID_GRANT: Final = "invalid_grant"

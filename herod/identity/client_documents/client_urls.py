@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from herod.credentials.redirect_uris import RedirectKind, parse_redirect_uri
+from herod.credentials.apps.redirect_uris import RedirectKind, parse_redirect_uri
 from herod_client.core.errors import InvalidRequest
 
 __all__ = ["ClientUrl", "parse_client_url"]

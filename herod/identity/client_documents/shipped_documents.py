@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from herod.identity.apps.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 from herod.identity.client_documents.document_cache import ClientDocument
-from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, REFRESH_TOKEN
 
 __all__ = ["shipped_document"]
 

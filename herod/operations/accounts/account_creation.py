@@ -5,8 +5,8 @@ from collections.abc import Callable
 from herod.credentials.guessable_passwords import require_unguessable
 from herod.credentials.passwords import check_password, hash_password
 from herod.credentials.secret_hashes import hash_secret
+from herod.pipeline.ceilings.quotas import Quota, check_quota
 from herod.pipeline.operation_definition import Context
-from herod.pipeline.quotas import Quota, check_quota
 from herod.records import REGISTERED, Account
 from herod.store.store_interface import Reader
 from herod_client.core.key_format import new_client_secret, new_id

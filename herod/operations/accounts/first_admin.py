@@ -14,10 +14,10 @@ from herod.identity.runtime_state import Runtime
 from herod.operations.accounts.account_creation import account_with_secret, hashing
 from herod.operations.accounts.login_and_registration import address_in_use
 from herod.operations.sessions import OpenedSession, Opening, open_session
-from herod.pipeline.email_addresses import find_by_email
+from herod.pipeline.ceilings.privilege_ceilings import is_standing_admin, possible_admins
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Surface, Work, command, query
-from herod.pipeline.parameter_types import AccountName, Email, NewPassword, Verbatim
-from herod.pipeline.privilege_ceilings import is_standing_admin, possible_admins
+from herod.pipeline.parameters.email_addresses import find_by_email
+from herod.pipeline.parameters.parameter_types import AccountName, Email, NewPassword, Verbatim
 from herod.pipeline.process.admin_presence import AdminPresence
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access

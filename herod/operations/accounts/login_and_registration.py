@@ -7,7 +7,7 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, line_end_note, needs_rehash, verify_password
 from herod.identity.effective_principals import account_principal
-from herod.identity.second_factors import has_second_factor, must_have_second_factor
+from herod.identity.people.second_factors import has_second_factor, must_have_second_factor
 from herod.operations.accounts.account_creation import account_with_secret, check_accounts, hashing
 from herod.operations.factors import (
     PWD,
@@ -20,7 +20,6 @@ from herod.operations.factors import (
 )
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.tokens import issue_token
-from herod.pipeline.email_addresses import counted_email, find_by_email
 from herod.pipeline.operation_definition import (
     Context,
     GivesNothing,
@@ -30,8 +29,16 @@ from herod.pipeline.operation_definition import (
     Work,
     command,
 )
-from herod.pipeline.parameter_annotations import SecretText
-from herod.pipeline.parameter_types import IN_ANY_SPELLING, AccountName, CurrentPassword, Email, NewPassword, Verbatim
+from herod.pipeline.parameters.email_addresses import counted_email, find_by_email
+from herod.pipeline.parameters.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_types import (
+    IN_ANY_SPELLING,
+    AccountName,
+    CurrentPassword,
+    Email,
+    NewPassword,
+    Verbatim,
+)
 from herod.pipeline.result_views import TokenAnswer
 from herod.records import Account, Session
 from herod.scopes.decisions import Access

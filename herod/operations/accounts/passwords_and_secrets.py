@@ -7,12 +7,12 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, line_end_note, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.identity.persons import RECENT_SECONDS
+from herod.identity.people.persons import RECENT_SECONDS
 from herod.operations.accounts.account_creation import hashing
+from herod.pipeline.ceilings.privilege_ceilings import is_admin
 from herod.pipeline.operation_definition import Context, Work, command
-from herod.pipeline.parameter_annotations import SecretText
-from herod.pipeline.parameter_types import EXAMPLE_ID, CurrentPassword, NewPassword
-from herod.pipeline.privilege_ceilings import is_admin
+from herod.pipeline.parameters.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_types import EXAMPLE_ID, CurrentPassword, NewPassword
 from herod.pipeline.result_views import User, account_view, hide_values
 from herod.pipeline.targets import ACCOUNT, AccountRef
 from herod.records import Account, Session

@@ -6,7 +6,10 @@ import msgspec
 
 from herod.operations.accounts.account_creation import account_with_secret, check_accounts, hashing
 from herod.operations.accounts.login_and_registration import address_in_use
-from herod.pipeline.email_addresses import find_by_email
+from herod.pipeline.ceilings.privilege_ceilings import (
+    given_scope,
+    own_networks,
+)
 from herod.pipeline.operation_definition import (
     Context,
     GivesNothing,
@@ -18,8 +21,9 @@ from herod.pipeline.operation_definition import (
     query,
 )
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_annotations import SecretText
-from herod.pipeline.parameter_types import (
+from herod.pipeline.parameters.email_addresses import find_by_email
+from herod.pipeline.parameters.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_types import (
     EXAMPLE_ID,
     AccountName,
     Cursor,
@@ -28,10 +32,6 @@ from herod.pipeline.parameter_types import (
     NetworkNames,
     NewPassword,
     Scope,
-)
-from herod.pipeline.privilege_ceilings import (
-    given_scope,
-    own_networks,
 )
 from herod.pipeline.result_views import User, account_view, hide_values
 from herod.pipeline.targets import ACCOUNT, AccountRef, account_of, switch_off_target, switch_on_target

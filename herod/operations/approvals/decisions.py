@@ -9,13 +9,13 @@ from typing import Annotated, Final
 
 import msgspec
 
+from herod.identity.apps.oauth_apps import AppOrigin
 from herod.identity.effective_principals import is_delegation_live
-from herod.identity.oauth_apps import AppOrigin
-from herod.identity.persons import RECENT_SECONDS
+from herod.identity.people.persons import RECENT_SECONDS
 from herod.pipeline.approvals import APPROVAL_SECONDS, State, is_current, is_live
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Target, Time, command, query
 from herod.pipeline.pagination import merged, page_of, parse_limit
-from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit
 from herod.pipeline.result_views import rfc3339
 from herod.pipeline.targets import visible
 from herod.records import Account, Approval, Delegation

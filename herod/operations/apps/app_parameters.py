@@ -4,11 +4,11 @@ from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
-from herod.credentials.redirect_uris import MAX_REDIRECT_CHARS
-from herod.identity.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
+from herod.credentials.apps.redirect_uris import MAX_REDIRECT_CHARS
+from herod.identity.apps.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
 from herod.operations.apps.registration_rules import MAX_ADDRESSES
 from herod.pipeline.operation_definition import Params
-from herod.pipeline.parameter_types import AppId, AppName, Cursor, Limit, NetworkNames, Scope
+from herod.pipeline.parameters.parameter_types import AppId, AppName, Cursor, Limit, NetworkNames, Scope
 from herod.store.store_interface import MAX_PAGE
 from herod_client.core.scope_graph import READ
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.identity.app_credentials import hash_app_secret
-from herod.identity.grant_types import GRANT_TYPES
-from herod.identity.registered_apps import built_in_apps, is_built_in
+from herod.identity.apps.app_credentials import hash_app_secret
+from herod.identity.apps.grant_types import GRANT_TYPES
+from herod.identity.apps.registered_apps import built_in_apps, is_built_in
 from herod.operations.apps.app_parameters import AddApp, AppRef, ListApps, UpdateApp
 from herod.operations.apps.registration_rules import (
     app_scope,
@@ -22,11 +22,11 @@ from herod.operations.apps.registration_rules import (
     parse_addresses,
     warning_about,
 )
+from herod.pipeline.ceilings.privilege_ceilings import own_networks
+from herod.pipeline.ceilings.quotas import Quota, check_quota
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import EXAMPLE_ID
-from herod.pipeline.privilege_ceilings import own_networks
-from herod.pipeline.quotas import Quota, check_quota
+from herod.pipeline.parameters.parameter_types import EXAMPLE_ID
 from herod.pipeline.record_references import named_app
 from herod.pipeline.result_views import AppView, IssuedApp, app_view
 from herod.pipeline.targets import APP, switch_off_target, switch_on_target, visible

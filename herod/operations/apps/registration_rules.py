@@ -8,15 +8,15 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from herod.credentials.redirect_uris import (
+from herod.credentials.apps.redirect_uris import (
     RedirectKind,
     RedirectUri,
     parse_redirect_uri,
     refuse_own_origin,
 )
-from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE
-from herod.identity.openid_scopes import OPENID_SCOPES
-from herod.identity.registered_apps import built_in_apps
+from herod.identity.apps.grant_types import AUTHORIZATION_CODE, DEVICE_CODE
+from herod.identity.apps.openid_scopes import OPENID_SCOPES
+from herod.identity.apps.registered_apps import built_in_apps
 from herod.identity.runtime_state import Runtime
 from herod.records import App
 from herod.store.store_interface import Reader

@@ -9,7 +9,7 @@ import msgspec
 
 from herod.pipeline.operation_definition import Context, Params, Time, Tool, query
 from herod.pipeline.pagination import fill_page, parse_limit
-from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Limit, Since, Until
+from herod.pipeline.parameters.parameter_types import EXAMPLE_ID, Cursor, Limit, Since, Until
 from herod.pipeline.record_references import any_id
 from herod.pipeline.result_views import rfc3339
 from herod.store.audit_filter import AuditFilter

@@ -8,13 +8,13 @@ from typing import Annotated, Final
 
 import msgspec
 
+from herod.identity.apps.oauth_apps import AppOrigin
+from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.identity.effective_principals import grant_of_app, is_delegation_live
-from herod.identity.oauth_apps import AppOrigin
-from herod.identity.registered_apps import HEROD_CLI
+from herod.pipeline.ceilings.privilege_ceilings import is_admin
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Target, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit
-from herod.pipeline.privilege_ceilings import is_admin
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit
 from herod.pipeline.record_references import named_account
 from herod.pipeline.result_views import networks_list, rfc3339
 from herod.pipeline.targets import switch_off_target, visible

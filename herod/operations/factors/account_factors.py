@@ -6,9 +6,9 @@ import msgspec
 
 from herod.operations.factors.factor_state import Factors, factors_view
 from herod.operations.sessions import end_other_sessions
+from herod.pipeline.ceilings.privilege_ceilings import owns
 from herod.pipeline.operation_definition import Context, GivesNothing, command, query
-from herod.pipeline.parameter_types import EXAMPLE_ID
-from herod.pipeline.privilege_ceilings import owns
+from herod.pipeline.parameters.parameter_types import EXAMPLE_ID
 from herod.pipeline.targets import ACCOUNT, AccountRef, find_account, visible
 from herod.records import Account, Passkey, Record, RecoveryCodes, TotpFactor
 from herod.scopes.decisions import Access

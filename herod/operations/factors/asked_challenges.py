@@ -5,18 +5,18 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.credentials.challenges import (
+from herod.credentials.factors.challenges import (
     ChallengeFor,
     challenge_end,
     challenge_id,
     is_challenge,
     new_challenge,
 )
-from herod.credentials.passkeys import MAX_PART_BYTES, RelyingParty
+from herod.credentials.factors.passkeys import MAX_PART_BYTES, RelyingParty
 from herod.identity.config import Config
-from herod.identity.relying_party import relying_party, why_no_passkeys
+from herod.identity.people.relying_party import relying_party, why_no_passkeys
 from herod.pipeline.operation_definition import Context
-from herod.pipeline.parameter_types import AS_IT_IS
+from herod.pipeline.parameters.parameter_types import AS_IT_IS
 from herod.records import UsedChallenge
 from herod.store.store_interface import Writer
 from herod_client.core.access_tokens import CLOCK_SKEW

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import msgspec
 
-from herod.credentials.totp import new_totp_secret, totp_address, totp_secret_text, totp_step
-from herod.identity.persons import RECENT_SECONDS
-from herod.identity.second_factors import has_second_factor
+from herod.credentials.factors.totp import new_totp_secret, totp_address, totp_secret_text, totp_step
+from herod.identity.people.persons import RECENT_SECONDS
+from herod.identity.people.second_factors import has_second_factor
 from herod.operations.factors.factor_state import (
     OWN_ACCOUNT,
     Factors,
@@ -24,8 +24,8 @@ from herod.operations.factors.factor_state import (
 from herod.operations.factors.second_factor_codes import EXAMPLE_OTP, OTP, OneTimeCode
 from herod.operations.factors.unfinished_sign_ins import MAX_SEALED_CHARS, open_setup, seal_setup
 from herod.pipeline.operation_definition import Context, GivesNothing, NoParams, Params, command, query
-from herod.pipeline.parameter_annotations import SecretText
-from herod.pipeline.parameter_types import AS_IT_IS
+from herod.pipeline.parameters.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_types import AS_IT_IS
 from herod.pipeline.result_views import hide_values
 from herod.records import Account, TotpFactor
 from herod.scopes.decisions import Access

@@ -5,12 +5,12 @@ from typing import Final
 
 import msgspec
 
-from herod.credentials.recovery_codes import RECOVERY_CODES, new_recovery_code
-from herod.identity.second_factors import MFA, has_second_factor, must_have_second_factor
+from herod.credentials.factors.recovery_codes import RECOVERY_CODES, new_recovery_code
+from herod.identity.people.second_factors import MFA, has_second_factor, must_have_second_factor
 from herod.operations.factors.second_factor_codes import hash_recovery_code
 from herod.operations.sessions import end_other_sessions
 from herod.pipeline.operation_definition import Context, Target, Time
-from herod.pipeline.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_annotations import SecretText
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Account, Passkey, RecoveryCodes, Session, TotpFactor
 from herod.store.owned_records import owned_by

@@ -1,17 +1,17 @@
 """Passkeys of one's own: enrolled, listed, renamed and deleted by their person.
 
 Enrolling is the browser's: only the dashboard offers it. What the authenticator says is verified in
-`credentials/passkeys.py`; here it is made sure that herod asked for it, in this session, and that it is new.
+`credentials/factors/passkeys.py`; here it is made sure that herod asked for it, in this session, and that it is new.
 """
 
 from typing import Annotated, Final
 
 import msgspec
 
-from herod.credentials.challenges import ChallengeFor, new_user_handle
-from herod.credentials.passkeys import ALGORITHMS, passkey_id, read_registration, verify_registration
-from herod.identity.persons import RECENT_SECONDS
-from herod.identity.second_factors import has_second_factor
+from herod.credentials.factors.challenges import ChallengeFor, new_user_handle
+from herod.credentials.factors.passkeys import ALGORITHMS, passkey_id, read_registration, verify_registration
+from herod.identity.people.persons import RECENT_SECONDS
+from herod.identity.people.second_factors import has_second_factor
 from herod.operations.factors.asked_challenges import BrowserPart, ask, party_of, shown, use_challenge
 from herod.operations.factors.factor_state import (
     OWN_ACCOUNT,
@@ -25,6 +25,7 @@ from herod.operations.factors.factor_state import (
     set_up,
 )
 from herod.operations.factors.passkey_methods import methods_of
+from herod.pipeline.ceilings.quotas import Quota, check_quota
 from herod.pipeline.operation_definition import (
     Context,
     GivesNothing,
@@ -35,8 +36,7 @@ from herod.pipeline.operation_definition import (
     command,
     query,
 )
-from herod.pipeline.parameter_types import AS_IT_IS, Label
-from herod.pipeline.quotas import Quota, check_quota
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, Label
 from herod.records import Account, Passkey
 from herod.scopes.decisions import Access
 from herod.store.owned_records import owned_by

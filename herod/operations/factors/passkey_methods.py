@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from herod.identity.second_factors import MFA
+from herod.identity.people.second_factors import MFA
 from herod.records import Passkey
 
 __all__ = ["methods_of"]

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from herod.credentials.challenges import ChallengeFor
-from herod.credentials.passkeys import passkey_id, read_assertion, verify_assertion
+from herod.credentials.factors.challenges import ChallengeFor
+from herod.credentials.factors.passkeys import passkey_id, read_assertion, verify_assertion
 from herod.identity.effective_principals import account_principal
 from herod.operations.factors.asked_challenges import BrowserPart, ask, party_of, shown, use_challenge
 from herod.operations.factors.own_passkeys import EXAMPLE_PART

@@ -9,12 +9,12 @@ from typing import Annotated, Final
 import msgspec
 
 from herod.audit_event import AuditEvent
-from herod.credentials.recovery_codes import normal_recovery_code
+from herod.credentials.factors.recovery_codes import normal_recovery_code
+from herod.credentials.factors.totp import TOTP_DIGITS, totp_step
 from herod.credentials.secret_hashes import hash_secret, matches
-from herod.credentials.totp import TOTP_DIGITS, totp_step
-from herod.identity.second_factors import MFA, has_second_factor
+from herod.identity.people.second_factors import MFA, has_second_factor
 from herod.pipeline.operation_definition import Context
-from herod.pipeline.parameter_annotations import NormalForm
+from herod.pipeline.parameters.parameter_annotations import NormalForm
 from herod.records import Account, Passkey, RecoveryCodes, TotpFactor
 from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Writer

@@ -13,7 +13,7 @@ import msgspec
 from herod.credentials.keyring import Purpose
 from herod.credentials.sealing import SealBroken, pack_fields, seal, unseal
 from herod.identity.runtime_state import Runtime
-from herod.pipeline.parameter_types import AS_IT_IS
+from herod.pipeline.parameters.parameter_types import AS_IT_IS
 from herod.records import Account
 from herod.store.store_interface import Reader
 

@@ -6,9 +6,17 @@ import msgspec
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.operations.keys.list_filters import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
+from herod.pipeline.ceilings.privilege_ceilings import (
+    check_ceiling,
+    given_scope,
+    is_admin,
+    own_networks,
+    owns,
+)
+from herod.pipeline.ceilings.quotas import Quota, check_quota
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Target, Tool, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import (
+from herod.pipeline.parameters.parameter_types import (
     Cursor,
     ExpiresAt,
     KeyId,
@@ -20,18 +28,10 @@ from herod.pipeline.parameter_types import (
     Owner,
     Scope,
 )
-from herod.pipeline.privilege_ceilings import (
-    check_ceiling,
-    given_scope,
-    is_admin,
-    own_networks,
-    owns,
-)
-from herod.pipeline.quotas import Quota, check_quota
+from herod.pipeline.parameters.text_normalization import parse_end
 from herod.pipeline.record_references import named_account, named_key
 from herod.pipeline.result_views import IssuedKey, Key, KeyDetails, key_details, key_view
 from herod.pipeline.targets import KEY, switch_off_target, visible
-from herod.pipeline.text_normalization import parse_end
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import Order

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from herod.pipeline.text_normalization import parse_label
+from herod.pipeline.parameters.text_normalization import parse_label
 from herod.records import SERVICE_KEYS, ApiKey, Deletion
 from herod.store.page_cursors import Order, cursor_after, encode_cursor
 from herod.store.store_interface import MAX_PAGE, Page, Reader

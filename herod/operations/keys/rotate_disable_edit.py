@@ -7,12 +7,12 @@ import msgspec
 from herod.credentials.secret_hashes import hash_secret
 from herod.identity.parent_credential import key_behind
 from herod.operations.keys.create_list_delete import EXAMPLE_KEY, KeyRef, take_name, warning_of
+from herod.pipeline.ceilings.privilege_ceilings import check_ceiling, given_scope
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Tool, command
-from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, NetworkNames, Scope
-from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
+from herod.pipeline.parameters.parameter_types import ExpiresAt, KeyId, KeyLabel, NetworkNames, Scope
+from herod.pipeline.parameters.text_normalization import parse_end
 from herod.pipeline.result_views import IssuedKey, Key, key_view
 from herod.pipeline.targets import KEY, switch_off_target, switch_on_target
-from herod.pipeline.text_normalization import parse_end
 from herod.records import ApiKey, Session
 from herod.store.store_interface import Order, Writer
 from herod_client.core.errors import CeilingExceeded, Conflict

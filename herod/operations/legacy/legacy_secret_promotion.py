@@ -12,9 +12,9 @@ from herod.identity.legacy_secrets import LegacySecret
 from herod.operations.keys import make_key, put_key
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Time, command, query
 from herod.pipeline.pagination import fill_page, parse_limit
-from herod.pipeline.parameter_types import AS_IT_IS, Cursor, ExpiresAt, KeyLabel, Limit
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, Cursor, ExpiresAt, KeyLabel, Limit
+from herod.pipeline.parameters.text_normalization import parse_end
 from herod.pipeline.result_views import IssuedKey, key_view, rfc3339
-from herod.pipeline.text_normalization import parse_end
 from herod.records import ApiKey, LegacyUse
 from herod.store.page_cursors import encode_cursor, parse_cursor
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer

@@ -1,33 +1,33 @@
 """Apps that register themselves (RFC 7591): agents and other programs that herod's person has never heard of.
 
 Registration keeps nothing and grants nothing. The client id contains what was registered
-(`credentials/dynamic_client_ids.py`), and the app gets what a person then ticks. So a flood of registrations leaves
-nothing behind, and no client finds its registration expired.
+(`credentials/apps/dynamic_client_ids.py`), and the app gets what a person then ticks. So a flood of registrations
+leaves nothing behind, and no client finds its registration expired.
 """
 
 from typing import Annotated, Final
 
 import msgspec
 
-from herod.credentials.dynamic_client_ids import (
+from herod.credentials.apps.dynamic_client_ids import (
     MAX_CLIENT_ID_BYTES,
     DynamicApp,
     client_id_prefix,
     dynamic_secret,
     seal_client_id,
 )
-from herod.credentials.redirect_uris import (
+from herod.credentials.apps.redirect_uris import (
     MAX_REDIRECT_CHARS,
     RedirectUri,
     parse_redirect_uri,
     refuse_own_origin,
 )
-from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, GRANT_TYPES, REFRESH_TOKEN
-from herod.identity.oauth_apps import NO_SECRET
-from herod.pipeline.app_names import parse_app_name
+from herod.identity.apps.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, GRANT_TYPES, REFRESH_TOKEN
+from herod.identity.apps.oauth_apps import NO_SECRET
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, command
-from herod.pipeline.parameter_annotations import NormalForm, SecretText
-from herod.pipeline.parameter_types import NAME, Verbatim
+from herod.pipeline.parameters.app_names import parse_app_name
+from herod.pipeline.parameters.parameter_annotations import NormalForm, SecretText
+from herod.pipeline.parameters.parameter_types import NAME, Verbatim
 from herod.pipeline.result_views import hide_values
 from herod.scopes.decisions import Access
 from herod.store.store_interface import Reader, Writer

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
-from herod.identity.app_resources import app_resource
+from herod.identity.apps.app_resources import app_resource
 from herod.identity.config import Config
-from herod.pipeline.parameter_types import AS_IT_IS
+from herod.pipeline.parameters.parameter_types import AS_IT_IS
 from herod_client.core.errors import InvalidTarget
 from herod_client.core.resource_indicators import MAX_RESOURCE_CHARS
 

@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from herod.credentials.refresh_tokens import derive_refresh_token
+from herod.credentials.apps.refresh_tokens import derive_refresh_token
+from herod.identity.apps.grant_types import REFRESH_TOKEN
+from herod.identity.apps.oauth_apps import OAuthApp, find_app
+from herod.identity.apps.openid_scopes import OPENID, OPENID_SCOPES
 from herod.identity.effective_principals import delegation_principal
-from herod.identity.grant_types import REFRESH_TOKEN
-from herod.identity.oauth_apps import OAuthApp, find_app
-from herod.identity.openid_scopes import OPENID, OPENID_SCOPES
 from herod.identity.own_resources import own_resource
 from herod.identity.runtime_state import Runtime
 from herod.operations.openid import access_token_key, access_token_scope, issue_id_token, prepare_id_token

@@ -13,9 +13,9 @@ from typing import Annotated
 
 import msgspec
 
-from herod.credentials.refresh_tokens import MAX_NUMBER
-from herod.identity.grant_types import REFRESH_TOKEN
-from herod.identity.openid_scopes import OPENID_SCOPES
+from herod.credentials.apps.refresh_tokens import MAX_NUMBER
+from herod.identity.apps.grant_types import REFRESH_TOKEN
+from herod.identity.apps.openid_scopes import OPENID_SCOPES
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
@@ -29,7 +29,7 @@ from herod.operations.oauth.token_families import (
 )
 from herod.operations.tokens import family_mark, find_family, is_current, is_in_grace
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Work, command
-from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Scope
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Scope
 from herod.pipeline.result_views import AppTokens
 from herod.records import Delegation, TokenFamily
 from herod.scopes.decisions import Access

@@ -16,16 +16,16 @@ from typing import Final
 
 import msgspec
 
+from herod.credentials.apps.redirect_uris import matches, parse_redirect_uri, refuse_own_origin, with_parameters
 from herod.credentials.keyring import Purpose
-from herod.credentials.redirect_uris import matches, parse_redirect_uri, refuse_own_origin, with_parameters
 from herod.credentials.sealing import SealBroken, seal, unseal
+from herod.identity.apps.oauth_apps import OAuthApp, find_app
 from herod.identity.config import Config
-from herod.identity.oauth_apps import OAuthApp, find_app
 from herod.identity.parent_credential import session_half, session_principal
 from herod.identity.runtime_state import Runtime
 from herod.operations.openid.id_tokens import open_id_token_hint
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Surface, command, query
-from herod.pipeline.parameter_types import Verbatim
+from herod.pipeline.parameters.parameter_types import Verbatim
 from herod.records import Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Principal

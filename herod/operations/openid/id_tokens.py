@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from herod.identity.oauth_apps import OAuthApp
-from herod.identity.openid_scopes import OPENID
+from herod.identity.apps.oauth_apps import OAuthApp
+from herod.identity.apps.openid_scopes import OPENID
 from herod.identity.runtime_state import Runtime
 from herod.operations.openid.person_claims import PersonClaims, person_claims
 from herod.pipeline.app_signing_keys import key_for_apps, prepare_key_for_apps, public_algorithm

@@ -6,8 +6,8 @@ The name is whatever somebody typed, so nothing to recognize anybody by is made 
 
 import msgspec
 
-from herod.identity.oauth_apps import OAuthApp
-from herod.identity.openid_scopes import EMAIL, GROUPS, PROFILE
+from herod.identity.apps.oauth_apps import OAuthApp
+from herod.identity.apps.openid_scopes import EMAIL, GROUPS, PROFILE
 from herod.identity.runtime_state import Runtime
 from herod.records import Account
 

@@ -1,7 +1,7 @@
 """How an app's tokens are written for whoever verifies them: herod, with the plain key, or somebody else."""
 
-from herod.identity.oauth_apps import OAuthApp
-from herod.identity.openid_scopes import openid_scopes_of
+from herod.identity.apps.oauth_apps import OAuthApp
+from herod.identity.apps.openid_scopes import openid_scopes_of
 from herod.identity.own_resources import own_resource
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.app_signing_keys import key_for_apps, public_algorithm

@@ -1,6 +1,6 @@
 """`/userinfo`: what an app may know about the account that it acts for (OpenID Connect Core 1.0, section 5.3)."""
 
-from herod.identity.oauth_apps import find_app
+from herod.identity.apps.oauth_apps import find_app
 from herod.operations.openid.person_claims import PersonClaims, person_claims
 from herod.pipeline.operation_definition import Context, NoParams, query
 from herod.records import Account

@@ -7,11 +7,11 @@ from typing import Annotated, Final
 
 import msgspec
 
+from herod.pipeline.ceilings.privilege_ceilings import given_scope, own_networks
+from herod.pipeline.ceilings.quotas import Quota, check_quota
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
-from herod.pipeline.privilege_ceilings import given_scope, own_networks
-from herod.pipeline.quotas import Quota, check_quota
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
 from herod.pipeline.result_views import PeerView, peer_view
 from herod.pipeline.targets import PEER_RULE, switch_off_target, switch_on_target
 from herod.records import PeerRule

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from herod.credentials.ownership_secrets import UNPROTECTED, hash_ownership_secret, ownership_hashes
+from herod.pipeline.ceilings.privilege_ceilings import is_admin
+from herod.pipeline.ceilings.quotas import Quota, is_bound, quota_reached
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Target, command, query
 from herod.pipeline.pagination import merged, page_of, parse_limit
-from herod.pipeline.parameter_annotations import NormalForm
-from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, NAME, Cursor, Label, Limit
-from herod.pipeline.privilege_ceilings import is_admin
-from herod.pipeline.quotas import Quota, is_bound, quota_reached
+from herod.pipeline.parameters.parameter_annotations import NormalForm
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, EXAMPLE_ID, NAME, Cursor, Label, Limit
+from herod.pipeline.parameters.text_normalization import has_unprintable, parse_label
 from herod.pipeline.targets import grants_of
-from herod.pipeline.text_normalization import has_unprintable, parse_label
 from herod.records import Resource, resource_owner
 from herod.scopes.principal import part_of
 from herod.store.resource_tallies import count_in, count_out, tally_of

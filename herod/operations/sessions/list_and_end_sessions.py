@@ -10,11 +10,11 @@ from typing import Annotated, Final
 import msgspec
 
 from herod.identity.parent_credential import EVERYONE, session_epochs, session_group, session_principal
+from herod.pipeline.ceilings.privilege_ceilings import check_target, is_admin
+from herod.pipeline.ceilings.quotas import own_share
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Surface, Target, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import AccountEmail, ClientId, Verbatim
-from herod.pipeline.privilege_ceilings import check_target, is_admin
-from herod.pipeline.quotas import own_share
+from herod.pipeline.parameters.parameter_types import AccountEmail, ClientId, Verbatim
 from herod.pipeline.result_views import networks_list, rfc3339
 from herod.pipeline.targets import ACCOUNT, AccountRef, account_of, switch_off_target
 from herod.records import Account, Session, SessionEpoch

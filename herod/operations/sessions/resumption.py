@@ -1,14 +1,14 @@
 """Resuming a session in a new tab: whether a browser has one, and whether it may go on with it there.
 
-The secret is put together from the cookie's half and the browser's proof (`identity/session_secrets.py`), so a caller
-here has shown both. Must never make a session younger: the time of its sign-in stays.
+The secret is put together from the cookie's half and the browser's proof (`identity/people/session_secrets.py`), so a
+caller here has shown both. Must never make a session younger: the time of its sign-in stays.
 """
 
 import msgspec
 
 from herod.identity.parent_credential import session_half, session_principal
 from herod.pipeline.operation_definition import Context, NoParams, Params, Surface, query
-from herod.pipeline.parameter_types import Verbatim
+from herod.pipeline.parameters.parameter_types import Verbatim
 from herod.records import Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod

@@ -9,10 +9,10 @@ from typing import Final, Literal
 import msgspec
 
 from herod.identity.parent_credential import session_epochs, session_half, session_id, via_of
-from herod.identity.session_secrets import COOKIE_CHARACTERS, new_session_secret
+from herod.identity.people.session_secrets import COOKIE_CHARACTERS, new_session_secret
+from herod.pipeline.ceilings.quotas import own_share
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Surface, Time, command
-from herod.pipeline.parameter_types import Verbatim
-from herod.pipeline.quotas import own_share
+from herod.pipeline.parameters.parameter_types import Verbatim
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access

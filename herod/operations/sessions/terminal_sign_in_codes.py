@@ -30,8 +30,8 @@ from herod.pipeline.operation_definition import (
     command,
     query,
 )
-from herod.pipeline.parameter_annotations import SecretText
-from herod.pipeline.parameter_types import Verbatim
+from herod.pipeline.parameters.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_types import Verbatim
 from herod.pipeline.result_views import hide_values, networks_list
 from herod.records import Account, Session
 from herod.scopes.decisions import Access

@@ -5,6 +5,7 @@ import dataclasses
 import msgspec
 
 from herod.operations.keys import make_key, put_key
+from herod.pipeline.ceilings.privilege_ceilings import given_scope
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import (
     Context,
@@ -16,13 +17,12 @@ from herod.pipeline.operation_definition import (
     query,
 )
 from herod.pipeline.pagination import ByteBudget
-from herod.pipeline.parameter_annotations import CredentialText
-from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, Scope, Verbatim
-from herod.pipeline.privilege_ceilings import given_scope
+from herod.pipeline.parameters.parameter_annotations import CredentialText
+from herod.pipeline.parameters.parameter_types import ExpiresAt, KeyId, KeyLabel, Scope, Verbatim
+from herod.pipeline.parameters.text_normalization import parse_end
 from herod.pipeline.record_references import named_service_key
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.pipeline.targets import KEY, switch_off_target
-from herod.pipeline.text_normalization import parse_end
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
 from herod.store.owned_records import owned_by

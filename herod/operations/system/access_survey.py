@@ -10,9 +10,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from herod.identity.registered_apps import HEROD_CLI
+from herod.identity.apps.registered_apps import HEROD_CLI
+from herod.identity.people.second_factors import has_second_factor
 from herod.identity.runtime_state import Runtime
-from herod.identity.second_factors import has_second_factor
 from herod.operations.keys import UNUSED_SECONDS
 from herod.operations.system.admin_warnings import AccessFacts, WarningTopic
 from herod.pipeline.result_views import rfc3339

@@ -12,9 +12,9 @@ from herod.identity.effective_principals import (
     rule_principal,
 )
 from herod.pipeline.admission import admit, check_person
+from herod.pipeline.ceilings.privilege_ceilings import is_admin
 from herod.pipeline.operation_definition import Context, Operation, Params, Tool, query
-from herod.pipeline.parameter_types import KnownScope, Network, OperationName
-from herod.pipeline.privilege_ceilings import is_admin
+from herod.pipeline.parameters.parameter_types import KnownScope, Network, OperationName
 from herod.pipeline.record_references import any_id
 from herod.records import Account, ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, decide

@@ -7,15 +7,15 @@ returns no secret.
 
 import msgspec
 
-from herod.credentials.refresh_tokens import looks_like_refresh_token
+from herod.credentials.apps.refresh_tokens import looks_like_refresh_token
+from herod.identity.apps.openid_scopes import PROFILE
 from herod.identity.credential_types import Audience
 from herod.identity.effective_principals import is_delegation_live
-from herod.identity.openid_scopes import PROFILE
 from herod.operations.tokens.refresh_token_families import family_mark, find_family, is_current
+from herod.pipeline.ceilings.privilege_ceilings import is_admin
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, Params, query
-from herod.pipeline.parameter_types import CLIENT_IN_HEADER, Resource
-from herod.pipeline.privilege_ceilings import is_admin
+from herod.pipeline.parameters.parameter_types import CLIENT_IN_HEADER, Resource
 from herod.records import Account, Delegation, TokenFamily
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Principal, PrincipalKind

@@ -9,7 +9,7 @@ from herod.identity.own_resources import canonical_resource, own_resource
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command, query
-from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, RESOURCE, Network, Resource, Scope
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, RESOURCE, Network, Resource, Scope
 from herod.pipeline.result_views import TokenAnswer, networks_list
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from herod.credentials.refresh_tokens import is_derived, parse_refresh_token
+from herod.credentials.apps.refresh_tokens import is_derived, parse_refresh_token
 from herod.identity.runtime_state import Runtime
 from herod.operations.tokens.revocation_records import revoke_family
 from herod.pipeline.operation_definition import Context

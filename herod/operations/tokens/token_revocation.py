@@ -5,14 +5,14 @@ With a refresh token its whole family ends, access tokens included.
 
 import msgspec
 
-from herod.credentials.refresh_tokens import looks_like_refresh_token
+from herod.credentials.apps.refresh_tokens import looks_like_refresh_token
 from herod.identity.identify import token_holder
 from herod.identity.parent_credential import delegation_behind
 from herod.operations.tokens.refresh_token_families import end_family, family_mark, find_family
 from herod.operations.tokens.revocation_records import make_room
+from herod.pipeline.ceilings.privilege_ceilings import check_target, is_admin
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command
-from herod.pipeline.parameter_types import CLIENT_IN_HEADER, Verbatim
-from herod.pipeline.privilege_ceilings import check_target, is_admin
+from herod.pipeline.parameters.parameter_types import CLIENT_IN_HEADER, Verbatim
 from herod.pipeline.targets import grants_of
 from herod.records import Delegation, Revocation, TokenFamily
 from herod.scopes.decisions import Access

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.credentials.redirect_uris import parse_redirect_uri, refuse_own_origin
+from herod.credentials.apps.redirect_uris import parse_redirect_uri, refuse_own_origin
+from herod.identity.apps.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, GRANT_TYPES
 from herod.identity.client_documents import ClientDocument, ClientUrl
-from herod.identity.grant_types import AUTHORIZATION_CODE, DEVICE_CODE, GRANT_TYPES
-from herod.pipeline.app_names import parse_app_name
+from herod.pipeline.parameters.app_names import parse_app_name
 from herod_client.core.errors import InvalidClientMetadata, InvalidRequest
 from herod_client.core.repeated_names import RepeatedNameError, check_names
 

@@ -4,10 +4,10 @@ Must never fetch anything for a stranger, an app or a program: whoever may write
 connects.
 """
 
-from herod.credentials.redirect_uris import asked_redirect
+from herod.credentials.apps.redirect_uris import asked_redirect
+from herod.identity.apps.oauth_apps import AppOrigin, OAuthApp, find_app
 from herod.identity.client_documents import parse_client_url
-from herod.identity.oauth_apps import AppOrigin, OAuthApp, find_app
-from herod.identity.persons import is_person
+from herod.identity.people.persons import is_person
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.client_documents.document_parser import parse_document
 from herod.pipeline.operation_definition import Context

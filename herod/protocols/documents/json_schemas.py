@@ -1,7 +1,7 @@
 """JSON Schemas of each operation's parameters and result, derived from its Structs, for OpenAPI and OpenRPC.
 
 Schemas come only from the code: what msgspec decodes and encodes, and the limits and formats in
-`pipeline/parameter_types.py`.
+`pipeline/parameters/parameter_types.py`.
 """
 
 import re
@@ -14,7 +14,7 @@ import msgspec
 
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Operation, Params
-from herod.pipeline.parameter_types import ENUMERATED
+from herod.pipeline.parameters.parameter_types import ENUMERATED
 from herod_client.core.scope_graph import ALIASES, MAX_SCOPES
 
 __all__ = [

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
+from herod.identity.apps.oauth_apps import NO_SECRET
+from herod.identity.apps.openid_scopes import OPENID_SCOPES
 from herod.identity.config import Config
-from herod.identity.oauth_apps import NO_SECRET
-from herod.identity.openid_scopes import OPENID_SCOPES
 from herod.identity.own_resources import OwnResource
 from herod.pipeline.operation_definition import Operation
 from herod.protocols.documents.json_schemas import Schema

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cli.sign_in.conftest import ISSUER, Browser, SignInDaemon
-from herod.identity.registered_apps import HEROD_CLI, built_in_apps
+from herod.identity.apps.registered_apps import HEROD_CLI, built_in_apps
 from herod_cli.exit_codes import FailureError
 from herod_cli.sign_in.lasting_sign_ins import CLIENT_ID
 from herod_cli.sign_in.loopback_listener import CALLBACK_PATH, HOST

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from herod.identity.app_credentials import app_with_secret
-from herod.identity.grant_types import DEVICE_CODE
-from herod.identity.registered_apps import HEROD_CLI
+from herod.identity.apps.app_credentials import app_with_secret
+from herod.identity.apps.grant_types import DEVICE_CODE
+from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.records import App
 from support.herod_in_memory import Harness
 from support.page_visitor import Visitor, open_pages, rows, said, secret_of, text, visit

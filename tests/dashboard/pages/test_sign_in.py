@@ -16,7 +16,7 @@ from dashboard.browser_sign_in import (
     sign_in_by_key,
     text,
 )
-from herod.dashboard.sign_in_outcome import family
+from herod.dashboard.signing_in.sign_in_outcome import family
 from herod.pipeline.admission import FRESH_SECONDS
 from herod.records import ApiKey, Session
 from herod.scopes.principal import Source

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.identity.credential_types import Bearer, SessionCookie
-from herod.identity.registered_apps import HEROD_CLI
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.approvals import APPROVAL_SECONDS, MAX_OPEN, MAX_SHOWN
 from herod.records import Account, Approval, Delegation, Resource

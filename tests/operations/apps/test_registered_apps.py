@@ -6,12 +6,12 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from herod.credentials.dynamic_client_ids import DynamicApp, seal_client_id
-from herod.identity.app_credentials import app_with_secret
+from herod.credentials.apps.dynamic_client_ids import DynamicApp, seal_client_id
+from herod.identity.apps.app_credentials import app_with_secret
+from herod.identity.apps.grant_types import DEVICE_CODE
+from herod.identity.apps.oauth_apps import find_app
+from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.identity.credential_types import Basic, Bearer, PublicClient
-from herod.identity.grant_types import DEVICE_CODE
-from herod.identity.oauth_apps import find_app
-from herod.identity.registered_apps import HEROD_CLI
 from herod.pipeline.operation_definition import Context, NoParams, query
 from herod.records import App
 from herod.scopes.decisions import Access

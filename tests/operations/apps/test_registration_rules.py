@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from herod.identity.grant_types import DEVICE_CODE
+from herod.identity.apps.grant_types import DEVICE_CODE
 from herod.records import App
 from herod_client.core.errors import InvalidRequest
 from support.herod_in_memory import Harness, open_harness

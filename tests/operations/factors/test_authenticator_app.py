@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from herod.credentials.totp import STEP_SECONDS
+from herod.credentials.factors.totp import STEP_SECONDS
 from herod.identity.credential_types import SessionCookie
-from herod.identity.persons import RECENT_SECONDS
+from herod.identity.people.persons import RECENT_SECONDS
 from herod.operations.factors.unfinished_sign_ins import SETUP_SECONDS, SIGN_IN_SECONDS
 from herod.records import RecoveryCodes, Session, TotpFactor
 from herod_client.core.errors import HerodError, SecondFactorNeeded

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from herod.credentials.challenges import CHALLENGE_SECONDS
-from herod.identity.persons import RECENT_SECONDS
+from herod.credentials.factors.challenges import CHALLENGE_SECONDS
+from herod.identity.people.persons import RECENT_SECONDS
 from herod.records import Account, Passkey, Session, UsedChallenge
 from herod.settings import QuotaSettings
 from herod_client.core.errors import BadCredentials, HerodError

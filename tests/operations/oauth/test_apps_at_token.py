@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from herod.credentials.dynamic_client_ids import DynamicApp, seal_client_id
+from herod.credentials.apps.dynamic_client_ids import DynamicApp, seal_client_id
 from herod.credentials.keyring import Keyring
 from support.herod_in_memory import Answer, Harness, basic
 

@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from herod.audit_event import AuditEvent
+from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
-from herod.identity.persons import RECENT_SECONDS
-from herod.identity.registered_apps import HEROD_CLI
+from herod.identity.people.persons import RECENT_SECONDS
 from herod.operations.oauth import ConsentView
 from herod.operations.oauth.consent.consent_choices import DELEGATION_SECONDS
 from herod.records import Account, AuthorizationCode, Delegation

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from herod.identity.device_polls import MAX_POLLED, DevicePolls
+from herod.identity.apps.device_polls import MAX_POLLED, DevicePolls
 from herod.maintenance.restore_reconciliation import end_everything
 from herod.operations.oauth.device.device_codes import DEVICE_CODE_SECONDS, KEPT_SECONDS
 from herod.records import Account, Delegation, DeviceCode, TokenFamily

@@ -9,12 +9,12 @@ from typing import Any, Final
 import pytest
 
 from credentials.hostile_redirects import FOREIGN, MALFORMED, OWN_ORIGINS
-from herod.credentials.dynamic_client_ids import MAX_CLIENT_ID_BYTES, SHORT_CHARS, dynamic_secret
-from herod.identity.grant_types import GRANT_TYPES
-from herod.identity.oauth_apps import AppOrigin, find_app
+from herod.credentials.apps.dynamic_client_ids import MAX_CLIENT_ID_BYTES, SHORT_CHARS, dynamic_secret
+from herod.identity.apps.grant_types import GRANT_TYPES
+from herod.identity.apps.oauth_apps import AppOrigin, find_app
 from herod.operations.oauth.dynamic_registration import MAX_LISTED
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.audit_recorder import ROWS_OF_PRINCIPAL
+from herod.pipeline.auditing.audit_recorder import ROWS_OF_PRINCIPAL
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import RECORD_TYPES, GuessCount

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from herod.identity.openid_scopes import OPENID_SCOPES
+from herod.identity.apps.openid_scopes import OPENID_SCOPES
 from herod.operations.operation_table import OPERATIONS
 from herod.records import Account, App
 from herod.scopes.decisions import Access

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from herod.identity.credential_types import Bearer, SessionCookie
-from herod.identity.session_secrets import COOKIE_CHARACTERS
+from herod.identity.people.session_secrets import COOKIE_CHARACTERS
 from herod.records import Session
 from herod_client.core.errors import NotFound, PermissionDenied, Unauthenticated
 from support.herod_in_memory import Harness, User

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from credentials.hostile_redirects import OWN_ORIGINS
+from herod.identity.apps.grant_types import DEVICE_CODE
 from herod.identity.client_documents import ClientDocument, parse_client_url
-from herod.identity.grant_types import DEVICE_CODE
 from herod.pipeline.client_documents.document_parser import MAX_DOCUMENT_BYTES, MAX_DOCUMENT_REDIRECTS, parse_document
 from herod_client.core.errors import InvalidClientMetadata
 from pipeline.client_documents.hostile_documents import GOOD, HOSTILE, URL

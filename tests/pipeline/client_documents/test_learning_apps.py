@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from credentials.hostile_redirects import OWN_ORIGINS
-from herod.credentials.dynamic_client_ids import DynamicApp, seal_client_id
+from herod.credentials.apps.dynamic_client_ids import DynamicApp, seal_client_id
+from herod.identity.apps.oauth_apps import OAuthApp
 from herod.identity.credential_types import Presented, PublicClient, SessionCookie
-from herod.identity.oauth_apps import OAuthApp
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.client_documents.fetch_rate import FETCHES, MAX_FETCHING, FetchRate
 from herod.pipeline.client_documents.learning_apps import learn_app

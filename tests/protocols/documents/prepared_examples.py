@@ -12,7 +12,7 @@ from herod.operations.keys.create_list_delete import EXAMPLE_KEY
 from herod.operations.legacy.legacy_secret_promotion import EXAMPLE_LEGACY
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation
-from herod.pipeline.parameter_types import EXAMPLE_ID
+from herod.pipeline.parameters.parameter_types import EXAMPLE_ID
 from herod.records import Account, ApiKey, App, Approval, Delegation, PeerRule, Record, Resource
 from herod.scopes.decisions import Access
 from support.connected_apps import app_token, connect_app

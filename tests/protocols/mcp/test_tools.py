@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation, Params, Tool, query
-from herod.pipeline.parameter_annotations import CredentialText
+from herod.pipeline.parameters.parameter_annotations import CredentialText
 from herod.protocols.mcp.tools import make_tools
 from herod.scopes.decisions import Access
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from herod.credentials.redirect_uris import RedirectKind, RedirectUri, with_parameters
-from herod.identity.oauth_apps import AppOrigin, OAuthApp
+from herod.credentials.apps.redirect_uris import RedirectKind, RedirectUri, with_parameters
+from herod.identity.apps.oauth_apps import AppOrigin, OAuthApp
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.result_views import hide_values
 

@@ -6,8 +6,8 @@
 import re
 from typing import Final
 
-from herod.identity.grant_types import AUTHORIZATION_CODE
-from herod.identity.oauth_apps import OAuthApp
+from herod.identity.apps.grant_types import AUTHORIZATION_CODE
+from herod.identity.apps.oauth_apps import OAuthApp
 from herod.operations.oauth.authorization.code_challenges import is_challenge
 from herod.pipeline.operation_definition import Params
 

@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
+from herod.credentials.apps.redirect_uris import RedirectUri, asked_redirect
 from herod.credentials.keyring import Keyring, Purpose
-from herod.credentials.redirect_uris import RedirectUri, asked_redirect
 from herod.credentials.sealing import SealBroken, seal, unseal
-from herod.identity.grant_types import AUTHORIZATION_CODE
-from herod.identity.oauth_apps import OAuthApp, find_app
+from herod.identity.apps.grant_types import AUTHORIZATION_CODE
+from herod.identity.apps.oauth_apps import OAuthApp, find_app
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.authorization.authorization_answers import RefusedRequest, answer_app
 from herod.operations.oauth.authorization.authorization_parameters import NO_GRANT, PROMPTS, Authorize

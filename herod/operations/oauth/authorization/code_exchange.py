@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.identity.grant_types import AUTHORIZATION_CODE
-from herod.identity.oauth_apps import OAuthApp
+from herod.identity.apps.grant_types import AUTHORIZATION_CODE
+from herod.identity.apps.oauth_apps import OAuthApp
 from herod.identity.parent_credential import session_principal
 from herod.operations.oauth.authorization.authorization_codes import code_id
 from herod.operations.oauth.authorization.code_challenges import is_proven
@@ -24,7 +24,7 @@ from herod.operations.oauth.token_families import (
     refuse_reuse,
 )
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Work, command
-from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Verbatim
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Verbatim
 from herod.pipeline.result_views import AppTokens
 from herod.records import AuthorizationCode, Delegation, Session
 from herod.scopes.decisions import Access

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from herod.identity.app_resources import app_resource
-from herod.identity.oauth_apps import OAuthApp
-from herod.identity.openid_scopes import OPENID, OPENID_SCOPES, openid_scopes_of
+from herod.identity.apps.app_resources import app_resource
+from herod.identity.apps.oauth_apps import OAuthApp
+from herod.identity.apps.openid_scopes import OPENID, OPENID_SCOPES, openid_scopes_of
 from herod.identity.runtime_state import Runtime
 from herod_client.core.errors import InvalidRequest, InvalidScope
 from herod_client.core.scope_graph import READ, canonical_scope, split_scope

@@ -8,14 +8,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from herod.identity.openid_scopes import OFFLINE_ACCESS, OPENID
+from herod.identity.apps.openid_scopes import OFFLINE_ACCESS, OPENID
 from herod.identity.own_resources import OwnResource, own_resource
-from herod.identity.persons import RECENT_SECONDS
+from herod.identity.people.persons import RECENT_SECONDS
 from herod.operations.oauth.consent.asked_access import AskedAccess
 from herod.operations.oauth.consent.consent_offers import Offer, is_recent, lets_admin
 from herod.pipeline.admission import SIGN_IN_AGAIN
+from herod.pipeline.ceilings.quotas import Quota, check_quota
 from herod.pipeline.operation_definition import Context, Time
-from herod.pipeline.quotas import Quota, check_quota
 from herod.pipeline.result_views import rfc3339
 from herod.records import Delegation
 from herod.store.store_interface import Writer

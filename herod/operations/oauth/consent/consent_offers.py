@@ -8,10 +8,10 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from herod.credentials.redirect_uris import RedirectUri
+from herod.credentials.apps.redirect_uris import RedirectUri
+from herod.identity.apps.oauth_apps import AppOrigin, OAuthApp
 from herod.identity.effective_principals import is_delegation_live
-from herod.identity.oauth_apps import AppOrigin, OAuthApp
-from herod.identity.persons import RECENT_SECONDS
+from herod.identity.people.persons import RECENT_SECONDS
 from herod.operations.oauth.authorization.authorization_answers import Redirection, answer_app
 from herod.operations.oauth.authorization.authorization_requests import AuthorizationRequest, open_request, read_request
 from herod.operations.oauth.consent.asked_access import AskedAccess

@@ -37,7 +37,7 @@ from herod.pipeline.operation_definition import (
     command,
     query,
 )
-from herod.pipeline.parameter_types import AS_IT_IS, Verbatim
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, Verbatim
 from herod.records import Delegation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod

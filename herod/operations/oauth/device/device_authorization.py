@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from herod.identity.app_credentials import app_principal
-from herod.identity.device_polls import INTERVAL_SECONDS
+from herod.identity.apps.app_credentials import app_principal
+from herod.identity.apps.device_polls import INTERVAL_SECONDS
 from herod.operations.oauth.consent.asked_access import read_access
 from herod.operations.oauth.device.device_codes import (
     DEVICE_CODE_SECONDS,
@@ -23,8 +23,8 @@ from herod.operations.oauth.device.device_codes import (
 from herod.operations.oauth.form_parameters import AppResource
 from herod.operations.oauth.token_families import app_of
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, command
-from herod.pipeline.parameter_annotations import SecretText
-from herod.pipeline.parameter_types import CLIENT_IN_HEADER, Scope
+from herod.pipeline.parameters.parameter_annotations import SecretText
+from herod.pipeline.parameters.parameter_types import CLIENT_IN_HEADER, Scope
 from herod.pipeline.result_views import hide_values
 from herod.records import DeviceCode
 from herod.scopes.decisions import Access

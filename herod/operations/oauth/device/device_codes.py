@@ -13,8 +13,8 @@ from operator import itemgetter
 from typing import Final
 
 from herod.credentials.keyring import Purpose
-from herod.identity.grant_types import DEVICE_CODE
-from herod.identity.oauth_apps import OAuthApp
+from herod.identity.apps.grant_types import DEVICE_CODE
+from herod.identity.apps.oauth_apps import OAuthApp
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.client_documents.learning_apps import may_say_more
 from herod.records import DeviceCode

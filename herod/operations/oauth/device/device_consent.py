@@ -14,9 +14,9 @@ import msgspec
 
 from herod.credentials.keyring import Purpose
 from herod.credentials.sealing import SealBroken, seal, unseal
-from herod.identity.app_credentials import app_principal
-from herod.identity.grant_types import DEVICE_CODE
-from herod.identity.oauth_apps import OAuthApp, find_app
+from herod.identity.apps.app_credentials import app_principal
+from herod.identity.apps.grant_types import DEVICE_CODE
+from herod.identity.apps.oauth_apps import OAuthApp, find_app
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.consent.asked_access import AskedAccess, read_access
 from herod.operations.oauth.consent.consent_choices import (
@@ -44,7 +44,7 @@ from herod.pipeline.operation_definition import (
     command,
     query,
 )
-from herod.pipeline.parameter_types import AS_IT_IS, Verbatim
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, Verbatim
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Delegation, DeviceCode
 from herod.scopes.decisions import Access

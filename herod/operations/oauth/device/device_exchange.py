@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.identity.grant_types import DEVICE_CODE
+from herod.identity.apps.grant_types import DEVICE_CODE
 from herod.operations.oauth.device.device_codes import check_device_grant, device_code_id, has_passed
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
@@ -21,7 +21,7 @@ from herod.operations.oauth.token_families import (
     refuse_reuse,
 )
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Work, command
-from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER
+from herod.pipeline.parameters.parameter_types import AS_IT_IS, CLIENT_IN_HEADER
 from herod.pipeline.result_views import AppTokens
 from herod.records import AuthorizationCode, Delegation, DeviceCode
 from herod.scopes.decisions import Access

@@ -1,0 +1,1 @@
+"""The cryptography of passkeys, authenticator apps and recovery codes."""

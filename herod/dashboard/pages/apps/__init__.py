@@ -1,0 +1,1 @@
+"""Pages that apps send people to, and pages about apps."""

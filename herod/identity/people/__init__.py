@@ -1,0 +1,1 @@
+"""People: their sessions, passkeys and second factors, as far as identification needs them."""
