@@ -18,7 +18,8 @@ class PersonClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The claims of an account; those that the app did not ask for are absent.
 
     `sub` is the account's client_id, which never changes and is never given to another account; `preferred_username`
-    is the email of a confirmed account, else `sub`; `groups` are the account's scopes with all that they include.
+    is the email where the app is told a confirmed one, else `sub`; `groups` are the account's scopes with all that they
+    include.
     """
 
     sub: str
@@ -41,7 +42,7 @@ def person_claims(runtime: Runtime, account: Account, scope: tuple[str, ...], ap
     claims: dict[str, object] = {"sub": account.id}
     email = account.email if account.is_confirmed else None
     if PROFILE in scope:
-        claims["preferred_username"] = email or account.id
+        claims["preferred_username"] = (email if EMAIL in scope else None) or account.id
         if account.name:
             claims["name"] = account.name
     if EMAIL in scope:

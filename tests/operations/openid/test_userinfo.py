@@ -70,6 +70,16 @@ async def test_a_confirmed_account(harness: Harness) -> None:
     }
 
 
+async def test_no_email_under_another_name(harness: Harness) -> None:
+    """Who lets an app see their name and not their email is known to it by id: the username tells no email either."""
+    user = await harness.user("write", email="ada@example.org", name="Ada")
+    assert await told(harness, user, "openid profile") == {
+        "sub": user.client_id,
+        "name": "Ada",
+        "preferred_username": user.client_id,
+    }
+
+
 async def test_an_unconfirmed_account(harness: Harness) -> None:
     """The email of an account that registered itself is told once an admin confirms it; its name is no username."""
     user = await registered(harness)
