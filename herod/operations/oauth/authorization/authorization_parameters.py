@@ -11,7 +11,7 @@ from herod.identity.apps.oauth_apps import OAuthApp
 from herod.operations.oauth.authorization.code_challenges import is_challenge
 from herod.pipeline.operation_definition import Params
 
-__all__ = ["NO_GRANT", "PROMPTS", "Authorize", "parameter_fault"]
+__all__ = ["NO_GRANT", "PROMPTS", "Authorize", "parameter_fault", "proof_fault"]
 
 NO_GRANT: Final = "The app did not register the grant type authorization_code."
 PROMPTS: Final = frozenset({"none", "login", "consent"})
@@ -63,16 +63,23 @@ def parameter_fault(app: OAuthApp, asked: Authorize) -> tuple[str, str] | None:
     return _pkce_fault(app, asked) or _prompt_fault(asked)
 
 
+def proof_fault(app: OAuthApp, challenge: str | None, nonce: str | None) -> tuple[str, str] | None:
+    """What the app must send to show that a code is the answer to its own request, and has not (RFC 9700, 2.1.1)."""
+    if challenge is not None:
+        return None
+    if app.needs_pkce:
+        return "invalid_request", "PKCE is required: send code_challenge and code_challenge_method=S256."
+    if app.needs_nonce and not nonce:
+        return "invalid_request", "An app without PKCE must send 'nonce': send it, or code_challenge with S256."
+    return None
+
+
 def _pkce_fault(app: OAuthApp, asked: Authorize) -> tuple[str, str] | None:
     """What is wrong with the code challenge (RFC 7636, section 4.4.1), or with an app's doing without."""
     if asked.code_challenge is None:
         if asked.code_challenge_method is not None:
             return "invalid_request", "The parameter 'code_challenge' is missing: send it with its method, S256."
-        if app.needs_pkce:
-            return "invalid_request", "PKCE is required: send code_challenge and code_challenge_method=S256."
-        if app.needs_nonce and not asked.nonce:
-            return "invalid_request", "An app without PKCE must send 'nonce': send it, or code_challenge with S256."
-        return None
+        return proof_fault(app, None, asked.nonce)
     if asked.code_challenge_method != "S256":
         return "invalid_request", "The only code challenge method here is S256: send code_challenge_method=S256."
     if not is_challenge(asked.code_challenge):

@@ -21,7 +21,12 @@ from herod.identity.apps.grant_types import AUTHORIZATION_CODE
 from herod.identity.apps.oauth_apps import OAuthApp, find_app
 from herod.identity.runtime_state import Runtime
 from herod.operations.oauth.authorization.authorization_answers import RefusedRequest, answer_app
-from herod.operations.oauth.authorization.authorization_parameters import NO_GRANT, PROMPTS, Authorize
+from herod.operations.oauth.authorization.authorization_parameters import (
+    NO_GRANT,
+    PROMPTS,
+    Authorize,
+    proof_fault,
+)
 from herod.operations.oauth.consent.asked_access import AskedAccess, read_access
 from herod.pipeline.client_documents.learning_apps import is_out_of_date
 from herod.store.store_interface import Reader
@@ -173,6 +178,8 @@ def read_request(reader: Reader, runtime: Runtime, sealed: SealedRequest) -> Aut
 
     if AUTHORIZATION_CODE not in app.grants:
         raise refused("unauthorized_client", NO_GRANT)
+    if fault := proof_fault(app, sealed.challenge, sealed.nonce):  # an admin may have asked for PKCE since
+        raise refused(*fault)
     try:
         access = read_access(runtime, app, sealed.scope or "", sealed.resource)
     except InvalidTarget as error:

@@ -8,10 +8,12 @@ from typing import Annotated, Final
 
 import msgspec
 
+from herod.credentials.apps.redirect_uris import asked_redirect
 from herod.identity.apps.grant_types import AUTHORIZATION_CODE
-from herod.identity.apps.oauth_apps import OAuthApp
+from herod.identity.apps.oauth_apps import AppOrigin, OAuthApp
 from herod.identity.parent_credential import session_principal
 from herod.operations.oauth.authorization.authorization_codes import code_id
+from herod.operations.oauth.authorization.authorization_parameters import proof_fault
 from herod.operations.oauth.authorization.code_challenges import is_proven
 from herod.operations.oauth.form_parameters import AppResource, FormSecret, check_resource
 from herod.operations.oauth.token_families import (
@@ -31,7 +33,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Writer
 from herod_client.core.access_tokens import CLOCK_SKEW
-from herod_client.core.errors import CeilingExceeded, InvalidGrant, Unauthenticated
+from herod_client.core.errors import CeilingExceeded, InvalidGrant, InvalidRequest, Unauthenticated
 from herod_client.core.key_format import new_key_id
 
 __all__ = ["token_exchange_code"]
@@ -122,6 +124,7 @@ def _check_code(reader: Reader, context: Context, app: OAuthApp, code: Authoriza
             "none if there was no challenge.",
             reason="code_verifier",
         )
+    _check_registration(context, app, code)
     check_resource(context.runtime.config, params.resource, code.resource)
     session = reader.get(Session, code.session)
     try:
@@ -130,3 +133,21 @@ def _check_code(reader: Reader, context: Context, app: OAuthApp, code: Authoriza
         session_principal(reader, context.runtime, session, now)
     except Unauthenticated as error:
         raise InvalidGrant(error.message, reason=error.reason) from None
+
+
+def _check_registration(context: Context, app: OAuthApp, code: AuthorizationCode) -> None:
+    """Check that the app may still ask as it did: an admin may have changed its registration in the code's minute.
+
+    A document that is not known any more says nothing, and what an app registered itself never changes.
+
+    Raises:
+        InvalidGrant: it may not.
+    """
+    told = "An admin has changed the app's registration since: connect again."
+    if proof_fault(app, code.challenge or None, code.nonce):
+        raise InvalidGrant(told, reason="code_challenge")
+    if app.origin is AppOrigin.REGISTERED and code.redirect_uri:
+        try:
+            asked_redirect(app.redirect_uris, code.redirect_uri, context.runtime.config.own_origins)
+        except InvalidRequest:
+            raise InvalidGrant(told, reason="redirect_uri") from None
