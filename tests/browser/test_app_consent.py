@@ -15,6 +15,12 @@ from support.real_daemon import Daemon
 CALLBACK = "http://127.0.0.1:9/callback"  # nobody listens there: the address is enough
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
+# What a browser does when a window above is closed between the two presses.
+PRESS_AT_ONCE = """() => {
+  dispatchEvent(new Event("focus"));
+  document.querySelector("button[value=allow]").click();
+}"""
+
 
 def asking(daemon: Daemon, **changes: str) -> str:
     """The address to which an agent sends the browser."""
@@ -95,6 +101,17 @@ class LeadsOn(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Do not log."""
+
+
+def test_a_press_meant_for_another_window(sit: Sit, daemon: Daemon) -> None:
+    """A press as the page comes to the front allows nothing, as the second one of a double click would be."""
+    ada = sit()
+    open_question(ada, asking(daemon))
+    address = ada.page.url
+    ada.page.evaluate(PRESS_AT_ONCE)
+    ada.heading(re.compile("Let “Claude Code”"))
+    assert ada.page.url == address
+    assert "code" in answer_of(ada, "Allow")  # a moment later
 
 
 def test_an_app_that_leads_on(sit: Sit, daemon: Daemon) -> None:
