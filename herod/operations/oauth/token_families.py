@@ -14,6 +14,7 @@ from herod.identity.apps.oauth_apps import OAuthApp, find_app
 from herod.identity.apps.openid_scopes import OPENID, OPENID_SCOPES
 from herod.identity.effective_principals import delegation_principal
 from herod.identity.own_resources import own_resource
+from herod.identity.people.second_factors import is_second_factor_due
 from herod.identity.runtime_state import Runtime
 from herod.operations.openid import access_token_key, access_token_scope, issue_id_token, prepare_id_token
 from herod.operations.tokens import end_family, issue_app_token
@@ -185,8 +186,14 @@ def answer_with_tokens(
         family: None if the app may not refresh its tokens.
 
     Raises:
-        InvalidGrant: nothing is left of the scope.
+        InvalidGrant: nothing is left of the scope, or the person signed in with less than their account must show now.
     """
+    # As for a session of that sign-in: who knew a password alone must not stay once there is a second factor.
+    if is_second_factor_due(tx, context.runtime.config, granted.account, granted.amr):
+        raise InvalidGrant(
+            "The person signed in without the second factor that their account has or must have now: connect again.",
+            reason="second_factor",
+        )
     if not scope:
         raise InvalidGrant(
             "The account has nothing left of what the person allowed: connect again.", reason="nothing_left"

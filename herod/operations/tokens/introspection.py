@@ -11,6 +11,7 @@ from herod.credentials.apps.refresh_tokens import looks_like_refresh_token
 from herod.identity.apps.openid_scopes import PROFILE
 from herod.identity.credential_types import Audience
 from herod.identity.effective_principals import is_delegation_live
+from herod.identity.people.second_factors import is_second_factor_due
 from herod.operations.tokens.refresh_token_families import family_mark, find_family, is_current
 from herod.pipeline.ceilings.privilege_ceilings import is_admin
 from herod.pipeline.credential_verification import verify_credential
@@ -119,6 +120,7 @@ def _introspect_refresh_token(store: Store, context: Context, text: str) -> Intr
         and family_mark(family) not in context.runtime.revoked
         and delegation is not None
         and is_delegation_live(context.runtime, delegation, account, context.now)
+        and not is_second_factor_due(store, context.runtime.config, family.account, family.amr)
     )
     is_its_app = context.principal.kind is PrincipalKind.APP and context.principal.id == family.app
     if not is_good or account is None or not (is_its_app or is_admin(context)):
