@@ -16,7 +16,7 @@ from typing import Final
 
 from herod.scopes.principal import OTHER_ORIGIN
 
-__all__ = ["pages_together", "range_of"]
+__all__ = ["page_of", "pages_together", "range_of"]
 
 # login.defs(5): SUB_UID_MIN and SUB_UID_COUNT as they are by default.
 FIRST_SUBORDINATE: Final = 100_000
@@ -27,11 +27,9 @@ PAGES: Final = "pages"
 
 def range_of(share: str) -> str:
     """The range of a share, as `source_shares.py` names it."""
-    source, space, rest = share.partition(" ")
-    if space:
-        page = rest.rpartition(" ")[2]
-        if "://" in page or page == OTHER_ORIGIN:
-            return f"{range_of(share.removesuffix(f' {page}'))} {PAGES}"
+    source = share.partition(" ")[0]
+    if page := page_of(share):
+        return f"{range_of(share.removesuffix(f' {page}'))} {PAGES}"
     kind, _, number = source.partition(":")
     if kind == "uid" and number.isdecimal() and int(number) >= FIRST_SUBORDINATE:
         first = int(number) - (int(number) - FIRST_SUBORDINATE) % SUBORDINATES
@@ -42,6 +40,12 @@ def range_of(share: str) -> str:
         except ValueError:
             return share
     return share
+
+
+def page_of(share: str) -> str:
+    """The origin of the page whose share it is, or `OTHER_ORIGIN`; empty if it is not a page's."""
+    page = share.partition(" ")[2].rpartition(" ")[2]
+    return page if "://" in page or page == OTHER_ORIGIN else ""
 
 
 def pages_together(share: str) -> str:

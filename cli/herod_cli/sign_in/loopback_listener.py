@@ -6,8 +6,9 @@
 Any user of the machine can connect, and browsers open connections that they never use: so several are read at once,
 each with a deadline and a limit in bytes. Another user can also read, in the browser's arguments, the `state` and the
 code challenge that it was led to herod with, get a code for them as themselves, and send it here: the command would go
-on in their account. So the redirect counts only from a process of this user's. Must never write the query, which has
-the code, anywhere.
+on in their account. So the redirect counts only from a process of this user's, and from a browser only if a window of
+its own goes there: a page that another user serves could have this user's browser bring it unseen. Must never write the
+query, which has the code, anywhere.
 """
 
 import contextlib
@@ -34,6 +35,8 @@ REQUEST_SECONDS: Final = 10.0
 # Whose processes may pass on what a browser of any user sends: relays between machines, and other user namespaces.
 RELAYING_UIDS: Final = frozenset({0, 65534})
 ESTABLISHED: Final = 1  # <net/tcp_states.h>
+# What browsers say of a window that a person sees go on (Fetch Metadata, section 2): no script's or frame's request.
+NAVIGATION: Final = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 # More than a browser opens; the oldest one is closed.
 MAX_CONNECTIONS: Final = 32
 PAGE: Final = (
@@ -176,12 +179,15 @@ class LoopbackListener:
         request, *lines = head.decode("latin-1").split("\r\n")
         method, _, rest = request.partition(" ")
         target, _, version = rest.partition(" ")
-        hosts = [value.strip() for name, _, value in (line.partition(":") for line in lines) if name.lower() == "host"]
+        fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+        hosts = [value for name, value in fields if name == "host"]
         path, _, query = target.partition("?")
         if method != "GET" or not version.startswith("HTTP/1.") or path != CALLBACK_PATH:
             return "404 Not Found", "Nothing here", "This address is only for the answer to a sign-in."
         if hosts != [f"{HOST}:{self.port}"]:  # a page elsewhere whose name leads here (DNS rebinding)
             return "421 Misdirected Request", "Nothing here", "This address is only for the answer to a sign-in."
+        if any(value != NAVIGATION[name] for name, value in fields if name in NAVIGATION):
+            return "403 Forbidden", "Not your sign-in", "Only a browser's own window brings this answer."
         try:
             pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=20, errors="strict")
         except ValueError:

@@ -104,6 +104,30 @@ def test_everything_else(
 
 
 @pytest.mark.parametrize(
+    ("mode", "dest", "is_taken"),
+    [
+        ("navigate", "document", True),
+        ("navigate", "iframe", False),
+        ("no-cors", "image", False),
+        ("cors", "empty", False),
+        ("no-cors", "script", False),
+    ],
+)
+def test_what_brings_it(
+    mode: str, dest: str, is_taken: bool, listener: LoopbackListener, waiting: "Future[Callback | None]"
+) -> None:
+    """A page that another user serves cannot have this user's browser bring the answer by a script, image or frame."""
+    told = f"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: {mode}\r\nSec-Fetch-Dest: {dest}\r\n\r\n".encode()
+    sock = send(listener, good(listener).removesuffix(b"\r\n") + told)
+    if is_taken:
+        assert end(waiting)["code"] == "c"
+    page = answer(sock)
+    assert page.startswith("HTTP/1.1 200" if is_taken else "HTTP/1.1 403")
+    assert STATE not in page
+    assert waiting.done() is is_taken
+
+
+@pytest.mark.parametrize(
     ("holder", "is_taken"), [(4711, False), (0, True), (65534, True), (None, True), (os.geteuid(), True)]
 )
 def test_whose_browser_it_is(

@@ -89,6 +89,16 @@ async def test_from_where(harness: Harness, ada: Visitor, source: Source, label:
     assert told in page
 
 
+async def test_asked_by_a_web_page(harness: Harness, ada: Visitor) -> None:
+    """A page in the person's own browser, which any user of the machine may serve, is not told to be the same place."""
+    app = device_app(harness)
+    by_page = {"origin": "http://localhost:9999", "sec-fetch-site": "same-site"}
+    answer = await ask_for_codes(app, by_page)
+    page = await ada.do("/ui/device", user_code=answer.json["user_code"])
+    assert "A web page asked, of <code>http://localhost:9999</code>" in page
+    assert "The same place" not in page
+
+
 @pytest.mark.parametrize(
     "spelling",
     [

@@ -52,6 +52,7 @@ from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Store, Writer
 from herod.throttle.rules import Counter, user_code_counter
 from herod.throttle.source_places import Distance, distance_of, place_of
+from herod.throttle.source_ranges import page_of
 from herod_client.core.errors import CeilingExceeded, InvalidRequest, InvalidScope, InvalidTarget, NotFound, RateLimited
 from herod_client.core.scope_graph import ADMIN, MAX_SCOPE_CHARS
 
@@ -113,10 +114,11 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceQuestion(AccessQuestion, frozen=True, kw_only=True):
-    """What the page says. `distance` is from where the app asked to the person's browser."""
+    """What the page says. `distance` is from where the app asked to the person's browser; `page`: a web page asked."""
 
     user_code: str
     source: str
+    page: str
     distance: Distance
     asked_at: Time | None
     code_ends_at: Time | None
@@ -322,6 +324,7 @@ def _question(context: Context, offer: Offer[AskedAccess], code: DeviceCode, ent
         **msgspec.structs.asdict(access_question(context, offer, ticks_all=is_this_app(offer.request.app, None))),
         user_code=entered.user_code,
         source=code.source,
+        page=page_of(code.share),
         distance=distance_of(code.place, place_of(context.source)),
         asked_at=rfc3339(code.created_at),
         code_ends_at=rfc3339(code.ends_at),
