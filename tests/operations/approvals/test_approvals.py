@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+import trio
 
 from herod.identity.apps.registered_apps import HEROD_CLI
 from herod.identity.credential_types import Bearer, SessionCookie
@@ -338,6 +339,20 @@ async def test_it_ends_with_the_account(scene: Scene) -> None:
     await scene.harness.admin("users.delete", client_id=scene.user.client_id)
     assert scene.harness.store.get(Account, scene.user.client_id) is None
     assert scene.harness.store.count(Approval) == 0
+
+
+async def test_asked_twice_at_once(scene: Scene) -> None:
+    """Two calls of the same ask the person once."""
+    asked: list[str] = []
+
+    async def ask() -> None:
+        asked.append(await scene.asked())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        nursery.start_soon(ask)
+    rows = [row.event for row in scene.harness.store.audit_rows()]
+    assert (len(set(asked)), sum(row.operation == "approvals.ask" for row in rows)) == (1, 1)
 
 
 async def test_audit_and_counts(scene: Scene) -> None:
