@@ -129,7 +129,7 @@ OF_STORED_DATA: Final[dict[str, dict[str, str]]] = {
         "bytes of a certificate chain whose dates are read": "herod.server.sockets.tls:_MAX_FILE",
     },
     "Client library": {
-        "connections of an `AsyncClient`": "herod_client.async_client:MAX_CONNECTIONS",
+        "connections of a `Client` or `AsyncClient`": "herod_client.client:MAX_CONNECTIONS",
         "bytes of an answer's head": "herod_client.async_transport:MAX_HEAD",
         "bytes of an answer, unless it is saved to a file": "herod_client.sync_transport:MAX_ANSWER",
         "bytes read at a time": "herod_client.sync_transport:PIECE_BYTES",

@@ -35,6 +35,7 @@ SHORT: Final = {
     "HEADS": 200,
     "SHARED": 200,
     "REGISTRATIONS": 300,
+    "RESTART_SECONDS": 3,
     "SCHEMA": 0,
 }
 

@@ -1,10 +1,11 @@
 """`Client`: calls one daemon, synchronously.
 
-One client has one connection and serves one thread at a time. It never falls back from a socket to TCP, and repeats a
-request by itself only if that was refused because the daemon has written another cookie since. Results are decoded
-JSON, unchanged.
+One client serves many threads at once over a few kept connections, and a child of fork(2) opens its own. It never falls
+back from a socket to TCP, and repeats a request by itself only if that was refused because the daemon has written
+another cookie since. Results are decoded JSON, unchanged.
 """
 
+import itertools
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -14,16 +15,18 @@ from herod_client.addresses import Address, parse_address
 from herod_client.credentials import Identity
 from herod_client.http_messages import Dialogue, Json, Request, Response
 from herod_client.socket_servers import expected_servers
-from herod_client.sync_transport import Connection, SinkError
+from herod_client.sync_pool import SyncPool
+from herod_client.sync_transport import SinkError
 
-__all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Client", "Json"]
+__all__ = ["CONNECT_TIMEOUT", "MAX_CONNECTIONS", "REQUEST_TIMEOUT", "Client", "Json"]
 
 CONNECT_TIMEOUT: Final = 10.0
 REQUEST_TIMEOUT: Final = 30.0
+MAX_CONNECTIONS: Final = 8
 
 
 class Client:
-    """A connection to a daemon, and the credential to present on it.
+    """Connections to a daemon, and the credential to present on them; threads can share it.
 
     Args:
         address: `unix:/path`, a socket's path, `http://host:port`, `https://host:port`, or an `Address`.
@@ -31,6 +34,7 @@ class Client:
             TCP.
         timeout: seconds from a request to its complete answer.
         connect_timeout: seconds until a connection must be established.
+        max_connections: open at once; further requests wait for one of them.
         tls: how an https address is verified; by default against the system's authorities.
         server_uid: the uid that may listen on a Unix socket, besides root; by default this process's own user or the
             local user `herod`.
@@ -48,6 +52,7 @@ class Client:
         identity: Identity | None = None,
         timeout: float = REQUEST_TIMEOUT,
         connect_timeout: float = CONNECT_TIMEOUT,
+        max_connections: int = MAX_CONNECTIONS,
         tls: ssl.SSLContext | None = None,
         server_uid: int | None = None,
         insecure_http: bool = False,
@@ -55,14 +60,15 @@ class Client:
         self.address = parse_address(address) if isinstance(address, str) else address
         self.identity = identity
         self._dialogue = Dialogue(self.address, identity, insecure_http)
-        self._connection = Connection(
+        self._pool = SyncPool(
             self.address,
+            size=max_connections,
             connect_timeout=connect_timeout,
             timeout=timeout,
             tls=tls,
             servers=expected_servers(server_uid),
         )
-        self._last_id = 0
+        self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
         return self
@@ -76,8 +82,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the next call opens another."""
-        self._connection.close()
+        """Close the connections, those in use after their answer; the next call opens another."""
+        self._pool.close()
 
     def call(self, method: str, params: Mapping[str, Any] | None = None, *, identity: Identity | None = None) -> Json:
         """Call an operation by JSON-RPC 2.0 on `POST /rpc`.
@@ -97,9 +103,9 @@ class Client:
             BadAnswer: the answer is not JSON-RPC.
             InvalidInput: the identity or a parameter cannot be sent to this address.
         """
-        self._last_id += 1
-        answer = self._send(self._dialogue.ask_rpc(self._last_id, method, params, identity))
-        return self._dialogue.read_rpc(answer, self._last_id)
+        number = next(self._numbers)
+        answer = self._send(self._dialogue.ask_rpc(number, method, params, identity))
+        return self._dialogue.read_rpc(answer, number)
 
     def get(self, path: str, *, identity: Identity | None = None, allow: tuple[int, ...] = ()) -> Json:
         """GET a route that answers JSON.
@@ -150,8 +156,6 @@ class Client:
         return self._dialogue.read(self._send(self._dialogue.ask_form(path, form, identity)))
 
     def _send(self, asked: Request, sink: Callable[[bytes], object] | None = None) -> Response:
-        answer = self._connection.request(asked.method, asked.path, headers=asked.headers, body=asked.body, sink=sink)
+        answer = self._pool.request(asked, sink=sink)
         again = self._dialogue.with_new_cookie(asked, answer)
-        if again is None:
-            return answer
-        return self._connection.request(again.method, again.path, headers=again.headers, body=again.body, sink=sink)
+        return answer if again is None else self._pool.request(again, sink=sink)

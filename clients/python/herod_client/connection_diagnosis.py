@@ -16,6 +16,7 @@ from herod_client.client_errors import BadAnswer, Unreachable
 __all__ = [
     "CHECK_ADDRESS",
     "LOOK_CLOSER",
+    "all_in_use",
     "broken",
     "cut_off",
     "endless",
@@ -97,6 +98,14 @@ def no_answer(address: Address, timeout: float) -> Unreachable:
     return Unreachable(
         f"{address} did not answer within {timeout:g} s.",
         hint=f"the daemon may be busy: wait longer with --timeout; {LOOK_CLOSER}",
+    )
+
+
+def all_in_use(address: Address, size: int, timeout: float) -> Unreachable:
+    """No connection was free in time; nothing was sent."""
+    return Unreachable(
+        f"All {size} connections to {address} were in use for {timeout:g} s: nothing was sent.",
+        hint=f"allow more with max_connections, or wait longer with timeout; {LOOK_CLOSER}",
     )
 
 

@@ -66,6 +66,11 @@ class Connection:
         self._line: _DeadlineSocket | None = None
         self._http: http.client.HTTPConnection | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the next request can use the connection, as far as is known."""
+        return self._line is not None
+
     def close(self) -> None:
         """Close the connection; the next request opens another."""
         if self._http is not None:
@@ -82,6 +87,7 @@ class Connection:
         headers: Mapping[str, str],
         body: bytes | None,
         sink: Callable[[bytes], object] | None = None,
+        waited: float = 0.0,
     ) -> Response:
         """Send one request.
 
@@ -92,6 +98,7 @@ class Connection:
             body: if there is one.
             sink: gets the body of a successful answer piece by piece, of any length; each piece has
                 `timeout`.
+            waited: seconds of `timeout` that have passed already.
 
         Raises:
             Unreachable: no complete answer came.
@@ -99,7 +106,7 @@ class Connection:
             BadAnswer: the answer is not HTTP, or too large.
         """
         connection, line = self._open()
-        line.start(self._timeout)
+        line.start(self._timeout - waited)
         is_whole = False
         try:
             connection.request(method, path, body=body, headers={"Host": host_of(self.address), **headers})
