@@ -178,7 +178,7 @@ def answer_with_tokens(
 
     Args:
         tx: as for the id_token.
-        context: of the operation that issues them.
+        context: of the operation that issues them; its principal is the person as the app acts for them now.
         app: whose tokens they are.
         delegation: what the person granted.
         granted: the code that is redeemed, with its family, or the family whose tokens are refreshed.
@@ -208,6 +208,7 @@ def answer_with_tokens(
         ttl=context.runtime.config.app_token_ttl
         if family is None
         else min(context.runtime.config.app_token_ttl, family.ends_at - context.now),
+        networks=context.principal.widest.networks,
         key=access_token_key(tx, context, app, audience),
     )
     account = tx.get(Account, delegation.account)

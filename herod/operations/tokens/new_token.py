@@ -7,6 +7,7 @@ from herod.pipeline.operation_definition import Context
 from herod.records import Delegation
 from herod.scopes.principal import Principal
 from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.grants import Networks
 from herod_client.core.key_format import new_id
 from herod_client.core.signing_keys import SigningKey
 
@@ -56,11 +57,12 @@ def issue_app_token(
     audience: str,
     family: str | None,
     ttl: int,
+    networks: Networks | None = None,
     key: SigningKey | None = None,
 ) -> NewToken:
     """Sign an access token of an app (RFC 9068), which expires no later than its delegation.
 
-    It names the delegation's networks; what it may do is narrowed at each use to what the account holds then.
+    What it may do is narrowed at each use to what the account holds then.
 
     Args:
         delegation: what the account granted; live, which the caller has checked.
@@ -68,9 +70,10 @@ def issue_app_token(
         audience: the resource that it is for, or the app's client_id for a token that is good at `/userinfo` alone.
         family: the id of the family of refresh tokens that it belongs to; revoking that ends it.
         ttl: seconds; at most the `token_ttl` of the settings, beyond which no token is accepted.
+        networks: within the delegation's, which the caller has checked; by default those.
         key: signs it; by default the key of plain tokens, which only herod and its Verifiers read.
     """
-    runtime = context.runtime
+    runtime, reached = context.runtime, frozenset(delegation.networks) if networks is None else networks
     end = context.now + min(ttl, runtime.config.token_ttl)
     if delegation.expires_at is not None:
         end = min(end, delegation.expires_at)
@@ -83,7 +86,7 @@ def issue_app_token(
         jti=new_id(),
         epoch=delegation.epoch,
         via=delegation_via(delegation),
-        networks=None if "*" in delegation.networks else tuple(sorted(delegation.networks)),
+        networks=None if "*" in reached else tuple(sorted(reached)),
         aud=audience,
         client_id=delegation.app,
         family=family,

@@ -1,5 +1,7 @@
-"""What an admin changes about an app while a person is being asked, or while a code is on its way, counts at once."""
+"""What an admin changes about an app or an account while somebody is asked, or a code on its way, counts at once."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -66,3 +68,23 @@ async def test_what_does_not_concern_a_code(harness: Harness, ada: Visitor) -> N
     uris = [app.redirect, *ELSEWHERE]
     await harness.admin("apps.update", client_id=app.client_id, name="Wiki", redirect_uris=uris, pkce="optional")
     assert (await app.exchange(code)).status == 200
+
+
+@pytest.mark.parametrize(("of_account", "of_app", "left"), [(["lab"], ["*"], ["lab"]), (["*"], ["home"], ["home"])])
+async def test_networks_that_were_taken_away(
+    harness: Harness, ada: Visitor, of_account: list[str], of_app: list[str], left: list[str]
+) -> None:
+    """A refreshed token names the networks that are left, since who verifies it alone learns of no others."""
+    app = await registered_app(harness, remembers_consent=False)
+    tokens = await app.tokens(ada, resource="http://localhost:9000")
+    assert "networks" not in payload(tokens["access_token"])
+    await harness.admin("users.update", client_id=ada.client_id, networks=of_account)
+    await harness.admin("apps.update", client_id=app.client_id, networks=of_app)
+    answer = await app.refresh(tokens["refresh_token"])
+    assert payload(answer.json["access_token"])["networks"] == left
+
+
+def payload(token: str) -> Any:
+    """What a token says, to whoever reads it."""
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
