@@ -130,8 +130,10 @@ OF_STORED_DATA: Final[dict[str, dict[str, str]]] = {
     },
     "Client library": {
         "connections of a `Client` or `AsyncClient`": "herod_client.client:MAX_CONNECTIONS",
-        "bytes of an answer's head": "herod_client.async_transport:MAX_HEAD",
-        "bytes of an answer, unless it is saved to a file": "herod_client.sync_transport:MAX_ANSWER",
+        "bytes of an answer's head": "herod_client.response_parser:MAX_HEAD",
+        "fields of an answer's head": "herod_client.response_parser:MAX_FIELDS",
+        "bytes of the line that begins a chunk of an answer": "herod_client.response_parser:MAX_CHUNK_LINE",
+        "bytes of an answer, unless it is saved to a file": "herod_client.http_exchange:MAX_ANSWER",
         "bytes read at a time": "herod_client.sync_transport:PIECE_BYTES",
         "the same by an `AsyncClient`": "herod_client.async_transport:PIECE_BYTES",
         "seconds between two attempts at a busy Unix socket": "herod_client.async_transport:FULL_BACKLOG_SECONDS",

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from herod_client.addresses import Address, parse_address
-from herod_client.async_transport import ConnectionPool, Sink
+from herod_client.async_transport import ConnectionPool
 from herod_client.client import CONNECT_TIMEOUT, MAX_CONNECTIONS, REQUEST_TIMEOUT
 from herod_client.credentials import Identity
+from herod_client.http_exchange import Sink, SinkError
 from herod_client.http_messages import Dialogue, Json, Request, Response
 from herod_client.socket_servers import expected_servers
-from herod_client.sync_transport import SinkError
 
 __all__ = ["MAX_CONNECTIONS", "AsyncClient"]
 

@@ -5,7 +5,7 @@ Every connection failure becomes an `Unreachable` that says what to check. Nothi
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from email.message import Message
 from typing import Final
 
@@ -14,17 +14,16 @@ import trio
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.connection_diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
+from herod_client.http_exchange import MAX_ANSWER, Sink, SinkError
 from herod_client.http_messages import Request, Response, host_of, parse_retry_after
+from herod_client.response_parser import MAX_HEAD
 from herod_client.socket_servers import check_server
-from herod_client.sync_transport import MAX_ANSWER, SinkError
 
-__all__ = ["ConnectionPool", "Sink"]
+__all__ = ["ConnectionPool"]
 
 PIECE_BYTES: Final = 64 * 1024
-MAX_HEAD: Final = 64 * 1024
 FULL_BACKLOG_SECONDS: Final = 0.01
 
-Sink = Callable[[bytes], object]
 _Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 

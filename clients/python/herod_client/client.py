@@ -7,16 +7,16 @@ another cookie since. Results are decoded JSON, unchanged.
 
 import itertools
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
 from herod_client.addresses import Address, parse_address
 from herod_client.credentials import Identity
+from herod_client.http_exchange import Sink, SinkError
 from herod_client.http_messages import Dialogue, Json, Request, Response
 from herod_client.socket_servers import expected_servers
 from herod_client.sync_pool import SyncPool
-from herod_client.sync_transport import SinkError
 
 __all__ = ["CONNECT_TIMEOUT", "MAX_CONNECTIONS", "REQUEST_TIMEOUT", "Client", "Json"]
 
@@ -120,7 +120,7 @@ class Client:
         """
         return self._dialogue.read(self._send(self._dialogue.ask("GET", path, identity=identity)), allow)
 
-    def download(self, path: str, sink: Callable[[bytes], object], *, identity: Identity | None = None) -> None:
+    def download(self, path: str, sink: Sink, *, identity: Identity | None = None) -> None:
         """GET a route that answers with a file of any length; the timeout applies to each piece of it.
 
         Args:
@@ -155,7 +155,7 @@ class Client:
         """
         return self._dialogue.read(self._send(self._dialogue.ask_form(path, form, identity)))
 
-    def _send(self, asked: Request, sink: Callable[[bytes], object] | None = None) -> Response:
+    def _send(self, asked: Request, sink: Sink | None = None) -> Response:
         answer = self._pool.request(asked, sink=sink)
         again = self._dialogue.with_new_cookie(asked, answer)
         return answer if again is None else self._pool.request(again, sink=sink)

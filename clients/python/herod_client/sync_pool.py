@@ -7,11 +7,11 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
 from herod_client.addresses import Address
 from herod_client.connection_diagnosis import all_in_use
+from herod_client.http_exchange import Sink
 from herod_client.http_messages import Request, Response
 from herod_client.sync_transport import Connection
 
@@ -82,7 +82,7 @@ class SyncPool:
         for connection in idle:
             connection.close()
 
-    def request(self, asked: Request, *, sink: Callable[[bytes], object] | None = None) -> Response:
+    def request(self, asked: Request, *, sink: Sink | None = None) -> Response:
         """Send one request.
 
         Args:
@@ -103,14 +103,7 @@ class SyncPool:
         try:
             connection, closings = self._take(places)
             try:
-                return connection.request(
-                    asked.method,
-                    asked.path,
-                    headers=asked.headers,
-                    body=asked.body,
-                    sink=sink,
-                    waited=time.monotonic() - began,
-                )
+                return connection.request(asked, sink=sink, waited=time.monotonic() - began)
             finally:
                 self._give_back(places, connection, closings)
         finally:
