@@ -1,9 +1,9 @@
 """`herod login` in a browser: the authorization code flow of a program on a person's machine (RFC 6749, 7636, 8252).
 
-The address that the browser opens has no secret, although every user of the machine can read it: `state` and the code
-challenge prove nothing by themselves, and only this user's browser can bring the answer (`loopback_listener.py`). The
-code that comes back is worthless without the verifier, which stays in this process. Must never send the code or the
-verifier anywhere but to the daemon at the command's own address.
+The address that the browser opens says nothing about the sign-in, since every user of the machine can read it: it leads
+this user's browser on to herod, and only that brings the answer (`loopback_listener.py`). The code that comes back is
+worthless without the verifier, which stays in this process. Must never send the code or the verifier anywhere but to
+the daemon at the command's own address.
 """
 
 import base64
@@ -65,7 +65,8 @@ def sign_in_by_browser(invocation: "Invocation", *, scope: tuple[str, ...], prin
             "resource": issuer,
             **({"scope": " ".join(scope)} if scope else {}),
         }
-        _lead(f"{_endpoint(metadata)}?{urlencode(request)}", prints=prints)
+        listener.leads_to = f"{_endpoint(metadata)}?{urlencode(request)}"
+        _lead(listener, prints=prints)
         client.close()  # the daemon would close a connection that is idle for so long
         callback = listener.wait(state, time.monotonic() + SIGN_IN_SECONDS)
         if callback is None:
@@ -98,7 +99,8 @@ def _challenge(verifier: str) -> str:
 
 def _endpoint(metadata: Mapping[str, Any]) -> str:
     endpoint = metadata.get("authorization_endpoint")
-    if isinstance(endpoint, str) and endpoint.startswith(("http://", "https://")) and "?" not in endpoint:
+    is_url = isinstance(endpoint, str) and endpoint.startswith(("http://", "https://")) and "?" not in endpoint
+    if isinstance(endpoint, str) and is_url and endpoint.isascii() and endpoint.isprintable():  # it is put in a header
         return endpoint
     raise FailureError(
         "This herod signs nobody in by browser: it has no address there that is its own alone.",
@@ -106,8 +108,8 @@ def _endpoint(metadata: Mapping[str, Any]) -> str:
     )
 
 
-def _lead(address: str, *, prints: bool) -> None:
-    if not prints and open_address(address, os.environ):
+def _lead(listener: LoopbackListener, *, prints: bool) -> None:
+    if not prints and open_address(listener.start_uri, os.environ):
         print_notice(
             "Your browser opens: sign in there and allow the herod command. If it does not open, open this address in a"
             " browser on this machine:"
@@ -116,7 +118,7 @@ def _lead(address: str, *, prints: bool) -> None:
         if not prints:
             print_notice("herod: no browser could be opened.")
         print_notice("Open this address in a browser on this machine, sign in and allow the herod command:")
-    print_notice(clean(address))
+    print_notice(clean(listener.leads_to))
 
 
 def _code(parameters: Mapping[str, str], issuer: str) -> str:

@@ -1,14 +1,15 @@
 """Waits on a port of 127.0.0.1 for the one redirect that ends a sign-in in a browser (RFC 8252, section 7.3).
 
+    GET /start                              leads this user's browser on to herod
     GET /callback?state=<the very one>&…    ends the wait; the browser is answered once it is known what came of it
     everything else                         a short refusal; the wait goes on, so nobody else can end it
 
 Any user of the machine can connect, and browsers open connections that they never use: so several are read at once,
-each with a deadline and a limit in bytes. Another user can also read, in the browser's arguments, the `state` and the
-code challenge that it was led to herod with, get a code for them as themselves, and send it here: the command would go
-on in their account. So the redirect counts only from a process of this user's, and from a browser only if a window of
-its own goes there: a page that another user serves could have this user's browser bring it unseen. Must never write the
-query, which has the code, anywhere.
+each with a deadline and a limit in bytes. Another user who knew the `state` and the code challenge could get a code for
+them as themselves, and have it brought here: the command would go on in their account. They can read the arguments of
+the browser. So these have the start alone, which leads on only a process of this user's; the redirect too counts only
+from such a process, and from a browser only if a window of its own goes there. Must never write the query, which has
+the code, anywhere.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ __all__ = ["CALLBACK_PATH", "Callback", "LoopbackListener"]
 
 HOST: Final = "127.0.0.1"
 CALLBACK_PATH: Final = "/callback"
+START_PATH: Final = "/start"
 # Of a request's head.
 MAX_HEAD_BYTES: Final = 16 * 1024
 # For a request to arrive whole, and for the answer to be taken.
@@ -39,6 +41,7 @@ ESTABLISHED: Final = 1  # <net/tcp_states.h>
 NAVIGATION: Final = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 # More than a browser opens; the oldest one is closed.
 MAX_CONNECTIONS: Final = 32
+LEAD_ON: Final = ("303 See Other", "Sign in", "Herod's page opens.")
 PAGE: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
     '<meta name="viewport" content="width=device-width"><title>herod: {title}</title><h1>{title}</h1><p>{text}</p>\n'
@@ -70,6 +73,9 @@ class LoopbackListener:
     Args:
         uids: whose browsers may bring the redirect.
 
+    Attributes:
+        leads_to: where the start leads this user's browser; empty for nowhere.
+
     Raises:
         FailureError: there is none.
     """
@@ -85,6 +91,7 @@ class LoopbackListener:
             ) from error
         self._listener.settimeout(0)
         self.port: int = self._listener.getsockname()[1]
+        self.leads_to = ""
         self._open: list[_Connection] = []
 
     def __enter__(self) -> Self:
@@ -99,6 +106,11 @@ class LoopbackListener:
     def redirect_uri(self) -> str:
         """Where the browser is sent."""
         return f"http://{HOST}:{self.port}{CALLBACK_PATH}"
+
+    @property
+    def start_uri(self) -> str:
+        """What the browser opens: it says nothing about the sign-in."""
+        return f"http://{HOST}:{self.port}{START_PATH}"
 
     def wait(self, state: str, deadline: float) -> Callback | None:
         """Wait for the redirect with this `state`; None if it has not come by `deadline` (of `time.monotonic`)."""
@@ -146,14 +158,15 @@ class LoopbackListener:
         if part and b"\r\n\r\n" not in connection.received and len(connection.received) <= MAX_HEAD_BYTES:
             return None
         parameters = self._parse(bytes(connection.received), state) if part else None
-        if isinstance(parameters, dict) and not self._is_ours(connection.sock):
+        is_good = isinstance(parameters, dict) or parameters == LEAD_ON
+        if is_good and not self._is_ours(connection.sock):
             parameters = "403 Forbidden", "Not your sign-in", "Another user of this machine waits for this answer."
         if isinstance(parameters, dict):
             self._open.remove(connection)
             ready.unregister(connection.sock)
             return Callback(parameters, connection.sock)
         if parameters is not None:
-            _answer(connection.sock, *parameters)
+            _answer(connection.sock, *parameters, location=self.leads_to if parameters == LEAD_ON else "")
         self._close(ready, connection)
         return None
 
@@ -182,12 +195,15 @@ class LoopbackListener:
         fields = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         hosts = [value for name, value in fields if name == "host"]
         path, _, query = target.partition("?")
-        if method != "GET" or not version.startswith("HTTP/1.") or path != CALLBACK_PATH:
+        is_start = path == START_PATH and not query and bool(self.leads_to)
+        if method != "GET" or not version.startswith("HTTP/1.") or not (path == CALLBACK_PATH or is_start):
             return "404 Not Found", "Nothing here", "This address is only for the answer to a sign-in."
         if hosts != [f"{HOST}:{self.port}"]:  # a page elsewhere whose name leads here (DNS rebinding)
             return "421 Misdirected Request", "Nothing here", "This address is only for the answer to a sign-in."
         if any(value != NAVIGATION[name] for name, value in fields if name in NAVIGATION):
             return "403 Forbidden", "Not your sign-in", "Only a browser's own window brings this answer."
+        if is_start:
+            return LEAD_ON
         try:
             pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=20, errors="strict")
         except ValueError:
@@ -200,13 +216,14 @@ class LoopbackListener:
         return parameters
 
 
-def _answer(sock: socket.socket, status: str, title: str, text: str) -> None:
+def _answer(sock: socket.socket, status: str, title: str, text: str, *, location: str = "") -> None:
     body = PAGE.format(title=html.escape(title), text=html.escape(text)).encode()
     head = (
         f"HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
         "Connection: close\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
         "X-Content-Type-Options: nosniff\r\n"
-        "Content-Security-Policy: default-src 'none'; base-uri 'none'; frame-ancestors 'none'\r\n\r\n"
+        "Content-Security-Policy: default-src 'none'; base-uri 'none'; frame-ancestors 'none'\r\n"
+        + (f"Location: {location}\r\n\r\n" if location else "\r\n")
     ).encode()
     with contextlib.suppress(OSError), sock:
         sock.settimeout(REQUEST_SECONDS)

@@ -14,18 +14,29 @@ import pytest
 from support.fake_daemon import USER, WHOAMI, Asked, FakeDaemon, Reply, json_reply
 
 ISSUER = "http://localhost:3350"
-# Opens the address that it is given: goes back to the app as the person's browser does, with what `answer` says.
+# Opens the address that it is given, which leads on to herod: goes back to the app as the person's browser does, with
+# what `answer` says.
 BROWSER = """#!{python}
 import json, os, sys
+from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlencode, urlsplit
-from urllib.request import urlopen
+from urllib.request import HTTPRedirectHandler, build_opener, urlopen
 folder = os.path.dirname(sys.argv[0])
 with open(folder + "/opened", "w") as file:
     json.dump({{"arguments": sys.argv[1:], "environment": dict(os.environ)}}, file)
-asked = {{name: values[0] for name, values in parse_qs(urlsplit(sys.argv[-1]).query).items()}}
+class Stay(HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
 answer = json.load(open(folder + "/answer"))
 if os.fork() == 0:  # a browser answers later than it starts
     os.setsid()
+    try:
+        build_opener(Stay).open(sys.argv[-1])
+    except HTTPError as led:
+        address = led.headers["Location"]
+    asked = {{name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}}
+    with open(folder + "/led", "w") as file:
+        file.write(address)
     with open(folder + "/page", "wb") as file:
         file.write(urlopen(asked["redirect_uri"] + "?" + urlencode({{"state": asked["state"], **answer}})).read())
     os.rename(folder + "/page", folder + "/shown")
@@ -106,8 +117,9 @@ class Browser:
 
     @property
     def asked(self) -> dict[str, str]:
-        """The parameters of the address that it opened."""
-        return {name: value for name, (value,) in parse_qs(urlsplit(self.opened["arguments"][-1]).query).items()}
+        """The parameters of herod's address, to which it was led."""
+        led = (self.folder / "led").read_text()
+        return {name: value for name, (value,) in parse_qs(urlsplit(led).query).items()}
 
     def shown(self) -> str:
         """The page that it showed last."""

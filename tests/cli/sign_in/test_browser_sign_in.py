@@ -69,6 +69,8 @@ def test_nothing_secret_is_passed_on(
         "response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method", "resource",
     }  # fmt: skip
     assert len(browser.asked["state"]) >= 43
+    # Other users read a browser's arguments, and with these could have their own account's code brought to the command.
+    assert not [one for one in (browser.asked["state"], "code_challenge") if one in json.dumps(browser.opened)]
 
 
 async def test_the_app_is_herods(harness: Harness) -> None:
@@ -173,7 +175,10 @@ def test_a_browser_that_does_not_start(signing: SignInDaemon, herod: Typed, monk
     assert f"{ISSUER}/authorize?" in herod("login", "--print").err
 
 
-@pytest.mark.parametrize("endpoint", [None, "javascript:alert(1)", "file:///etc/passwd", f"{ISSUER}/authorize?x=1"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [None, "javascript:alert(1)", "file:///etc/passwd", f"{ISSUER}/authorize?x=1", f"{ISSUER}/a\r\nSet-Cookie: a=b"],
+)
 def test_a_daemon_without_browsers(endpoint: str | None, signing: SignInDaemon, browser: Browser, herod: Typed) -> None:
     """Where herod signs nobody in by browser, nothing is opened."""
     metadata = {"issuer": ISSUER, **({} if endpoint is None else {"authorization_endpoint": endpoint})}

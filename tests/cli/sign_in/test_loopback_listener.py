@@ -86,6 +86,7 @@ def test_the_redirect(listener: LoopbackListener, waiting: "Future[Callback | No
         (f"GET /callback/?code=c&state={STATE} HTTP/1.1", None, 404),
         (f"GET /?code=c&state={STATE} HTTP/1.1", None, 404),
         ("GET /favicon.ico HTTP/1.1", None, 404),
+        ("GET /start HTTP/1.1", None, 404),
         ("nonsense", None, 404),
         (f"GET /callback?code=c&state={STATE} HTTP/1.1", "evil.example", 421),
         (f"GET /callback?code=c&state={STATE} HTTP/1.1", "localhost:PORT", 421),
@@ -101,6 +102,22 @@ def test_everything_else(
     assert page.startswith(f"HTTP/1.1 {status} ")
     assert STATE not in page
     assert not waiting.done()
+
+
+@pytest.mark.parametrize(("holder", "status"), [(None, 303), (os.geteuid(), 303), (4711, 403)])
+def test_the_start(
+    holder: int | None, status: int, listener: LoopbackListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This user's browser is led on to herod, with `state`; another user's is not, and neither ends the wait."""
+    monkeypatch.setattr(loopback_listener, "holder_of", lambda table, *, port, own_port: holder)
+    listener.leads_to = f"http://localhost:3350/authorize?state={STATE}"
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(listener.wait, STATE, time.monotonic() + 1)
+        page = answer(send(listener, f"GET /start HTTP/1.1\r\nHost: 127.0.0.1:{listener.port}\r\n\r\n".encode()))
+        assert page.startswith(f"HTTP/1.1 {status} ")
+        assert (f"\r\nLocation: {listener.leads_to}\r\n" in page) is (status == 303)
+        assert page.count(STATE) == (status == 303)
+        assert found.result() is None
 
 
 @pytest.mark.parametrize(
