@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.fake_daemon import Reply, fake_daemon
+
 PROJECT = Path(__file__).parents[2] / "clients" / "python"
 WITHOUT = "herod", "herod_cli", "trio", "httptools", "quart", "hypercorn", "apsw", "click"
 
@@ -41,6 +43,17 @@ def test_it_stands_alone(wheel: Path) -> None:
     client, verified, file = run(wheel, code).split()
     assert (client, verified) == ("herod_client.client", "herod_client.offline_token_verification")
     assert Path(file).is_relative_to(wheel)
+
+
+def test_the_async_client_runs_on_asyncio_alone(wheel: Path, tmp_path: Path) -> None:
+    """It needs neither trio nor httptools."""
+    code = (
+        "import asyncio, herod_client\n"
+        f"print(asyncio.run(herod_client.AsyncClient('unix:{tmp_path}/s').get('/health')))"
+    )
+    with fake_daemon(tmp_path / "s") as daemon:
+        daemon.routes["GET", "/health"] = Reply()
+        assert run(wheel, code) == "{}"
 
 
 def test_what_it_depends_on(wheel: Path) -> None:

@@ -1,4 +1,4 @@
-"""`AsyncClient`: calls one daemon, on trio. Like `Client`, for many tasks at once over a few kept connections.
+"""`AsyncClient`: calls one daemon, on asyncio or trio. Like `Client`, for many tasks at once over kept connections.
 
 It never falls back from a socket to TCP, and never repeats a request by itself.
 """
@@ -77,7 +77,7 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close idle connections; the next call opens another."""
+        """Close the connections, those in use after their answer; the next call opens another."""
         await self._pool.aclose()
 
     async def call(

@@ -1,7 +1,8 @@
 """`Verifier`: verifies herod's tokens in the service itself, and follows herod's feed to learn of revocations.
 
 Keys and feed come over https, or over a Unix socket whose server is root or herod's user: anyone who could impersonate
-herod would decide who gets access. The token to be verified is sent nowhere.
+herod would decide who gets access. The token to be verified is sent nowhere. Of the client, this module and
+`ThreadedVerifier` alone need trio.
 """
 
 import logging
