@@ -41,7 +41,7 @@ def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
 async def test_when_herod_falls_silent(fake: FakeDaemon, autojump_clock: MockClock) -> None:
     """While herod is down the verifier retries; its state is used for `max_stale` seconds and then refused."""
     stopwatch = 0.0
-    autojump_clock.autojump_threshold = 0.02  # the answers come from a separate thread
+    autojump_clock.autojump_threshold = 0.1  # the answers come from a separate thread
     async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
         verifier.checker.stopwatch = lambda: stopwatch
         verifier.checker.touch()
@@ -63,7 +63,7 @@ async def test_no_place_among_those_who_wait(fake: FakeDaemon, autojump_clock: M
     fake.routes["GET", "/api/v1/tokens/changes?wait=1&cursor=c"] = refused
     unchanged = json_reply({"data": {**FEED, "reset": False, "subjects": [], "rules": None}})
     fake.routes["GET", "/api/v1/tokens/changes?wait=0&cursor=c"] = unchanged
-    autojump_clock.autojump_threshold = 0.02  # the answers come from a separate thread
+    autojump_clock.autojump_threshold = 0.1  # the answers come from a separate thread
     async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
         verifier.checker.stopwatch = trio.current_time
         verifier.checker.touch()
@@ -82,7 +82,7 @@ async def test_no_place_and_no_answer(fake: FakeDaemon, autojump_clock: MockCloc
     """Without a Retry-After the verifier pauses too, and another error during a poll is handled like any other."""
     error = {"code": "rate_limited", "message": "Too many requests are waiting for changes."}
     fake.routes["GET", "/api/v1/tokens/changes?wait=1&cursor=c"] = json_reply({"error": error}, 429)
-    autojump_clock.autojump_threshold = 0.02
+    autojump_clock.autojump_threshold = 0.1
     async with Verifier(fake.url, secret=SECRET, max_stale=2):
         asked = len(fake.asked)
         await trio.sleep(20)
@@ -100,7 +100,7 @@ async def test_a_cursor_that_is_no_longer_understood(fake: FakeDaemon, autojump_
     """A cursor that a replaced herod refuses makes the verifier start over."""
     refused = json_reply({"error": {"code": "invalid_request", "message": "The cursor is strange."}}, 400)
     fake.routes["GET", "/api/v1/tokens/changes?wait=1&cursor=c"] = refused
-    autojump_clock.autojump_threshold = 0.02
+    autojump_clock.autojump_threshold = 0.1
     async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
         await verifier.changed(1)
         assert verifier.version == 2
