@@ -106,7 +106,7 @@ def resumed_session(keyring: Keyring, request: Request, proof: str) -> SessionCo
 
 def cookie_name(request: Request) -> str:
     """The cookie's name; with TLS, one that browsers accept only over TLS and only for this host."""
-    return SESSION_COOKIE_TLS if request.source.secure else SESSION_COOKIE
+    return SESSION_COOKIE_TLS if request.is_https else SESSION_COOKIE
 
 
 def check_same_origin(request: Request) -> None:

@@ -7,10 +7,19 @@ from enum import Enum, auto
 from typing import Final
 
 from herod.protocols.http import Request
-from herod.web_origins import LOOPBACK_NAMES, is_loopback_origin
+from herod.web_origins import LOOPBACK_NAMES, is_loopback_origin, origin_of
 from herod_client.core.errors import Misdirected
 
-__all__ = ["HEALTH_PATH", "LOOPBACK_NAMES", "MAX_PASSED", "Guard", "PageKind", "host_of", "is_same_origin"]
+__all__ = [
+    "HEALTH_PATH",
+    "LOOPBACK_NAMES",
+    "MAX_PASSED",
+    "Guard",
+    "PageKind",
+    "host_of",
+    "is_at_public_https",
+    "is_same_origin",
+]
 
 # The checks of load balancers are often HTTP/1.0 without a Host.
 HEALTH_PATH: Final = "/health"
@@ -85,9 +94,18 @@ def _refuse_host(request: Request) -> Misdirected | None:
 
 def is_same_origin(origin: str, request: Request) -> bool:
     """Whether an origin, in lower case, is the same scheme, host and port that the request goes to."""
-    scheme = "https" if request.source.secure else "http"
+    scheme = "https" if request.is_https else "http"
     host = request.headers.get("host", "").lower()
     return bool(host) and origin == f"{scheme}://{host}"
+
+
+def is_at_public_https(request: Request, public_url: str) -> bool:
+    """Whether a request names the host and port of an https public URL, as one through a proxy that keeps Host does.
+
+    A client that forges it gets nothing but cookies that its browser refuses, or sends over TLS alone.
+    """
+    host = request.headers.get("host", "").lower().removesuffix(":443")
+    return public_url.startswith("https://") and origin_of(public_url) == f"https://{host}"
 
 
 def host_of(value: str) -> str:

@@ -54,6 +54,7 @@ class Request(msgspec.Struct):
         source: where the connection comes from.
         ends_with_client: set by a handler that only waits or reads: it may be cancelled when the client disconnects.
         is_from_own_page: set by the router: its Origin is herod's own.
+        is_at_public_https: set by the router: its Host is that of an https public URL, where TLS ends at a proxy.
     """
 
     method: str
@@ -64,6 +65,15 @@ class Request(msgspec.Struct):
     source: Source
     ends_with_client: bool = False
     is_from_own_page: bool = False
+    is_at_public_https: bool = False
+
+    @property
+    def is_https(self) -> bool:
+        """Whether its browser speaks TLS, with herod itself or with a proxy in front.
+
+        For cookies and origins alone: of the connection to herod itself, `source.secure` tells.
+        """
+        return self.source.secure or self.is_at_public_https
 
     def __repr__(self) -> str:
         """Without headers, query and body, which hold credentials."""

@@ -13,7 +13,7 @@ from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH
 from herod.protocols.documents.oauth_metadata import OAuthMetadata
 from herod.protocols.documents.server_metadata import AUTHORIZE_PATH, LOGOUT_PATH
 from herod.protocols.error_formats import MCP_PATH, RPC_PATH, ErrorFormats, is_form_route, without_final_slash
-from herod.protocols.host_and_origin_guard import Guard, PageKind, is_same_origin
+from herod.protocols.host_and_origin_guard import Guard, PageKind, is_at_public_https, is_same_origin
 from herod.protocols.http import NO_STORE, Asked, Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
 from herod.protocols.mcp.endpoint import McpEndpoint
@@ -101,6 +101,7 @@ class Router:
         """Answer one request."""
         if request.path[-1:] == "/":
             request.path = without_final_slash(request.path)
+        request.is_at_public_https = is_at_public_https(request, self._pipeline.runtime.config.public_url)
         allowed: Headers = ()
         if "origin" in request.headers:
             admitted = self._admit_page(request, request.headers["origin"])

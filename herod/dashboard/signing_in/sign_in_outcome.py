@@ -66,9 +66,7 @@ def signed_in(gateway: Gateway, cookie: str, *, back: str | None = None) -> Page
     page = as_entry(see_other(with_ticket(path, ticket)))
     # Service workers, and scripts for new ones, that another local user left here while herod was down.
     page.headers["Clear-Site-Data"] = FORGET_ALL
-    page.set_cookie(
-        cookie_name(received), half, path="/", httponly=True, samesite="Strict", secure=received.source.secure
-    )
+    page.set_cookie(cookie_name(received), half, path="/", httponly=True, samesite="Strict", secure=received.is_https)
     return page
 
 

@@ -143,7 +143,7 @@ def forget_session(page: Page) -> Page:
     The cookies of others are left alone: they do not know ports, so a host's services share them.
     """
     received = asked()
-    is_secure = received.source.secure
+    is_secure = received.is_https
     page.delete_cookie(cookie_name(received), path="/", httponly=True, samesite="Strict", secure=is_secure)
     page.headers["Clear-Site-Data"] = FORGET_ALL
     return page
