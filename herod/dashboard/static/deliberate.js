@@ -19,7 +19,9 @@
     });
   }
   addEventListener("focus", wait);
-  addEventListener("pageshow", wait);
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) wait(); // back from the browser's memory
+  });
   document.addEventListener("visibilitychange", wait);
   wait();
 })();
