@@ -17,6 +17,7 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 # What a browser does when a window above is closed between the two presses.
 PRESS_AT_ONCE = """() => {
+  dispatchEvent(new Event("blur"));
   dispatchEvent(new Event("focus"));
   document.querySelector("button[value=allow]").click();
 }"""

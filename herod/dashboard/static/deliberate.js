@@ -35,10 +35,19 @@
     shown.disconnect();
     mark();
   });
-  addEventListener("focus", wait);
+  let isAway = !document.hasFocus();
+  addEventListener("blur", () => {
+    isAway = true;
+  });
+  addEventListener("focus", () => {
+    if (isAway) wait();
+    isAway = false;
+  });
   addEventListener("pageshow", (event) => {
     if (event.persisted) wait(); // back from the browser's memory
   });
-  document.addEventListener("visibilitychange", wait);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) wait();
+  });
   wait();
 })();
