@@ -8,7 +8,8 @@ import { refreshAuthorization, discoverOAuthServerInfo } from "@modelcontextprot
 const url = new URL(process.argv[2]);
 let code;
 const listener = createServer((request, response) => {
-  code = new URL(request.url, "http://127.0.0.1").searchParams.get("code");
+  const asked = new URL(request.url, "http://127.0.0.1"); // the browser asks for an icon as well
+  if (asked.pathname === "/callback") code = asked.searchParams.get("code");
   response.end("Signed in.");
 });
 listener.listen(0, "127.0.0.1");
